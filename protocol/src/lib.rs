@@ -7,6 +7,7 @@
 //! an error, never a panic, and never an allocation much larger than the bytes that were given.
 
 mod error_code;
+pub mod records;
 mod uuid;
 
 pub use error_code::ErrorCode;

@@ -1,0 +1,20 @@
+//! Record batches: what producers send, logs keep and consumers get, byte for byte.
+//!
+//! [`Batch`] is a view of one whole batch where it lies; [`batches`] walks a run of them. [`patch`] rewrites the
+//! fields a broker owns, in place. Only the format of Kafka 0.11 and later (magic 2, KIP-98) lives here.
+//!
+//! Parsing a batch looks at its header and nothing else, since a broker moves batches without looking inside. Whoever
+//! does look inside says how many bytes the records may take once decompressed, and gets an error instead of more.
+
+mod attributes;
+mod batch;
+pub mod patch;
+
+pub use attributes::{Codec, TimestampType};
+pub use batch::{Batch, BatchError, Batches, batches};
+
+/// Bytes before the first record: the whole header of a batch.
+pub const HEADER_LEN: usize = 61;
+
+/// Bytes that a batch's own length field does not count: its base offset and that field.
+pub const LOG_OVERHEAD: usize = 12;
