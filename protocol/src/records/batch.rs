@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::attributes::{CODEC_MASK, CONTROL, DELETE_HORIZON, LOG_APPEND_TIME, TRANSACTIONAL};
-use super::{Codec, HEADER_LEN, LOG_OVERHEAD, TimestampType};
+use super::{Codec, CodecError, HEADER_LEN, LOG_OVERHEAD, TimestampType};
 
 // Where each header field starts.
 pub(super) const BASE_OFFSET: usize = 0;
@@ -292,6 +292,25 @@ pub enum BatchError {
     UnsupportedMagic(i8),
     /// The codec bits hold a number without a meaning (5 to 7).
     UnknownCodec(u8),
+    /// The header claims fewer than no records.
+    NegativeCount(i32),
+    /// The records do not decompress, or take too much memory.
+    Compression(CodecError),
+    /// A record is not well-formed, or not where it should be.
+    InvalidRecord {
+        /// Its place in the batch, from 0.
+        index: u32,
+        /// What is wrong with it, in words for a person.
+        reason: &'static str,
+    },
+    /// This many bytes follow the last record.
+    BytesLeftOver(usize),
+}
+
+impl From<CodecError> for BatchError {
+    fn from(error: CodecError) -> BatchError {
+        BatchError::Compression(error)
+    }
 }
 
 impl fmt::Display for BatchError {
@@ -301,6 +320,10 @@ impl fmt::Display for BatchError {
             BatchError::InvalidSize(length) => write!(f, "a record batch cannot have the length {length}"),
             BatchError::UnsupportedMagic(magic) => write!(f, "record format version {magic} is not 2"),
             BatchError::UnknownCodec(id) => write!(f, "unknown compression codec {id}"),
+            BatchError::NegativeCount(count) => write!(f, "a record batch cannot hold {count} records"),
+            BatchError::Compression(error) => error.fmt(f),
+            BatchError::InvalidRecord { index, reason } => write!(f, "record {index} of the batch: {reason}"),
+            BatchError::BytesLeftOver(count) => write!(f, "{count} bytes follow the last record of the batch"),
         }
     }
 }
