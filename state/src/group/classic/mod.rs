@@ -1,0 +1,5 @@
+//! The classic group protocol: JoinGroup, SyncGroup, Heartbeat, LeaveGroup.
+
+mod state;
+
+pub use state::ClassicGroupState;

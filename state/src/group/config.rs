@@ -1,0 +1,56 @@
+//! What an operator may set, and the limits that keep a coordinator's memory bounded.
+
+/// Settings of one group coordinator; the fields carry Kafka's config keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// `group.min.session.timeout.ms`: a JoinGroup that asks for less is refused.
+    pub min_session_timeout_ms: i32,
+    /// `group.max.session.timeout.ms`: a JoinGroup that asks for more is refused.
+    pub max_session_timeout_ms: i32,
+    /// `group.initial.rebalance.delay.ms`: how long an empty group waits for more members after its first.
+    pub initial_rebalance_delay_ms: i32,
+    /// How long a member that never heard its id may stay parked in JoinGroup; Kafka fixes it at five minutes.
+    pub new_member_join_timeout_ms: i32,
+    /// `group.max.size`: members of one group.
+    pub max_size: usize,
+    /// `offset.metadata.max.bytes`: the metadata string of one committed offset.
+    pub offset_metadata_max_bytes: usize,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`: pause between two searches for expired offsets.
+    pub offsets_retention_check_interval_ms: u64,
+    /// Groups in this coordinator. One more is refused with POLICY_VIOLATION.
+    pub max_groups: usize,
+    /// Member ids handed out and not yet used, in one group. One more is refused with GROUP_MAX_SIZE_REACHED.
+    pub max_pending_members: usize,
+    /// Committed and transactionally pending offsets of one group. One more is refused with POLICY_VIOLATION.
+    pub max_offsets_per_group: usize,
+}
+
+impl Default for GroupConfig {
+    /// Kafka's defaults, and limits that a 64 MB process survives.
+    fn default() -> Self {
+        GroupConfig {
+            min_session_timeout_ms: 6_000,
+            max_session_timeout_ms: 1_800_000,
+            initial_rebalance_delay_ms: 3_000,
+            new_member_join_timeout_ms: 5 * 60 * 1000,
+            max_size: i32::MAX as usize,
+            offset_metadata_max_bytes: 4096,
+            offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
+            offsets_retention_check_interval_ms: 600_000,
+            max_groups: 10_000,
+            max_pending_members: 1_000,
+            max_offsets_per_group: 100_000,
+        }
+    }
+}
+
+/// Groups looked at in one step of the search for expired offsets, so that no step stalls the requests behind it.
+pub(crate) const SWEEP_GROUPS_PER_STEP: usize = 256;
+
+/// Tombstones after which a step of that search stops: its records must fit into one batch.
+pub(crate) const SWEEP_TOMBSTONES_PER_STEP: usize = 1_000;
+
+/// Topics read out of one member's subscription. A longer one counts as unreadable, which keeps its offsets.
+pub(crate) const MAX_SUBSCRIBED_TOPICS: usize = 100_000;
