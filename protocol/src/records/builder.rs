@@ -222,7 +222,7 @@ impl BatchBuilder {
         if self.is_empty() {
             (self.codec, self.delete_horizon_ms) = (Codec::None, None);
         }
-        let base_timestamp = self.base_timestamp(self.max_timestamp);
+        let base_timestamp = self.base_timestamp(NO_TIMESTAMP);
         let last_record = self.next_offset.wrapping_sub(1);
         let last_offset = self.last_offset.map_or(last_record, |last| last.max(last_record));
         let last_offset_delta = i32::try_from(last_offset.wrapping_sub(self.base_offset));
