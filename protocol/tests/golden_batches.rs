@@ -2,6 +2,8 @@
 //!
 //! `golden_batches/batches.txt` is the output of the Java program beside it, which says how to run it again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its own file has nothing to say")]
+
 use std::collections::BTreeMap;
 
 use protocol::records::{

@@ -329,3 +329,127 @@ impl fmt::Display for BatchError {
 }
 
 impl std::error::Error for BatchError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::{BatchBuilder, patch};
+
+    fn sample() -> Vec<u8> {
+        let mut builder = BatchBuilder::new(10);
+        builder.append(1, Some(b"k"), Some(b"v"), &[]);
+        builder.append(2, Some(b"k"), Some(b"w"), &[]);
+        builder.build().to_vec()
+    }
+
+    #[test]
+    fn every_cut_asks_for_what_is_missing() {
+        let bytes = sample();
+        for length in 0..bytes.len() {
+            let needed = if length < LOG_OVERHEAD { HEADER_LEN } else { bytes.len() };
+            assert_eq!(Batch::parse(&bytes[..length]).err(), Some(BatchError::Truncated { needed }), "{length}");
+        }
+        assert!(Batch::parse(&bytes).is_ok());
+    }
+
+    #[test]
+    fn bad_sizes_magics_and_codecs_are_told_apart() {
+        let check = |at: usize, value: &[u8], expected: BatchError| {
+            let mut bytes = sample();
+            bytes[at..at + value.len()].copy_from_slice(value);
+            assert_eq!(Batch::parse(&bytes).err(), Some(expected.clone()));
+            // What is wrong with the start shows without the rest, and a batch that is cut off shows nothing else.
+            match expected {
+                BatchError::UnknownCodec(_) => {}
+                _ => assert_eq!(Batch::parse(&bytes[..MAGIC + 1]).err(), Some(expected)),
+            }
+        };
+        for length in [i32::MIN, -1, 0, 13] {
+            check(BATCH_LENGTH, &length.to_be_bytes(), BatchError::InvalidSize(length));
+        }
+        check(BATCH_LENGTH, &48i32.to_be_bytes(), BatchError::InvalidSize(48));
+        for magic in [-1, 0, 1, 3] {
+            check(MAGIC, &[magic as u8], BatchError::UnsupportedMagic(magic));
+        }
+        for codec in 5..8 {
+            check(ATTRIBUTES + 1, &[codec], BatchError::UnknownCodec(codec));
+        }
+    }
+
+    #[test]
+    fn short_messages_of_old_formats_are_named_as_such() {
+        let mut bytes = [0; 26];
+        bytes[BATCH_LENGTH..LOG_OVERHEAD].copy_from_slice(&14i32.to_be_bytes());
+        assert_eq!(Batch::parse(&bytes).err(), Some(BatchError::UnsupportedMagic(0)));
+    }
+
+    #[test]
+    fn a_run_ends_at_its_first_error() {
+        let one = sample();
+        let mut run = [one.as_slice(), &one, &one[..30]].concat();
+        let found: Vec<_> = batches(&run).map(|batch| batch.map(|batch| batch.size_bytes())).collect();
+        assert_eq!(found, [Ok(one.len()), Ok(one.len()), Err(BatchError::Truncated { needed: one.len() })]);
+
+        run[one.len() + MAGIC] = 1;
+        let mut walk = batches(&run);
+        walk.next().unwrap().unwrap();
+        assert_eq!(walk.rest().len(), run.len() - one.len());
+        assert_eq!(walk.next().unwrap().err(), Some(BatchError::UnsupportedMagic(1)));
+        assert!(walk.next().is_none() && walk.rest().is_empty());
+        assert!(batches(&[]).next().is_none());
+    }
+
+    #[test]
+    fn the_checksum_covers_all_but_the_brokers_fields() {
+        let bytes = sample();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x10;
+            if (BATCH_LENGTH..LOG_OVERHEAD).contains(&at) || at == MAGIC {
+                continue;
+            }
+            let batch = Batch { bytes: &changed };
+            assert_eq!(batch.is_crc_valid(), at < MAGIC, "{at}");
+        }
+        let mut patched = bytes;
+        patch::set_base_offset(&mut patched, i64::MAX - 1);
+        patch::set_partition_leader_epoch(&mut patched, 44);
+        let batch = Batch::parse(&patched).unwrap();
+        assert!(batch.is_crc_valid());
+        assert_eq!((batch.base_offset(), batch.last_offset(), batch.next_offset()), (i64::MAX - 1, i64::MAX, i64::MAX));
+        assert_eq!(batch.partition_leader_epoch(), 44);
+    }
+
+    #[test]
+    fn patched_timestamps_renew_the_checksum_of_this_batch_only() {
+        let one = sample();
+        let mut run = [one.as_slice(), &one].concat();
+        patch::set_max_timestamp(&mut run, 77);
+        let batch = Batch::parse(&run).unwrap();
+        assert!(batch.is_crc_valid());
+        assert_eq!((batch.max_timestamp(), batch.timestamp_type()), (77, TimestampType::CreateTime));
+        assert_eq!(run[one.len()..], one);
+
+        patch::set_log_append_time(&mut run, 88);
+        let batch = Batch::parse(&run).unwrap();
+        assert!(batch.is_crc_valid());
+        assert_eq!((batch.max_timestamp(), batch.timestamp_type()), (88, TimestampType::LogAppendTime));
+        let records = batch.records(1000).unwrap();
+        assert!(records.iter().all(|record| record.unwrap().timestamp == 88));
+    }
+
+    #[test]
+    fn sequences_go_round() {
+        let check = |base: i32, last: i32| {
+            let mut builder = BatchBuilder::new(0).producer(1, 0, base);
+            (0..3).for_each(|_| builder.append(0, None, None, &[]));
+            let bytes = builder.build();
+            assert_eq!(Batch::parse(&bytes).unwrap().last_sequence(), last, "{base}");
+        };
+        check(0, 2);
+        check(i32::MAX - 2, i32::MAX);
+        check(i32::MAX - 1, 0);
+        check(i32::MAX, 1);
+        check(-1, -1);
+    }
+}

@@ -27,12 +27,13 @@ pub struct BatchBuilder {
     producer_id: i64,
     producer_epoch: i16,
     base_sequence: i32,
-    /// Set when the batch takes up more offsets than its records do.
-    last_offset: Option<i64>,
+    /// The least that the header's last offset delta shall be.
+    reach: i64,
     /// Of the records so far, or what the batch says as long as it is empty.
     max_timestamp: i64,
     first_timestamp: Option<i64>,
-    next_offset: i64,
+    /// Relative to the base offset.
+    next_offset_delta: i64,
     record_count: i32,
     /// Room for the header, then the records uncompressed.
     buffer: BytesMut,
@@ -52,10 +53,10 @@ impl BatchBuilder {
             producer_id: -1,
             producer_epoch: -1,
             base_sequence: -1,
-            last_offset: None,
+            reach: -1,
             max_timestamp: NO_TIMESTAMP,
             first_timestamp: None,
-            next_offset: base_offset,
+            next_offset_delta: 0,
             record_count: 0,
             buffer: BytesMut::zeroed(HEADER_LEN),
         }
@@ -76,7 +77,7 @@ impl BatchBuilder {
             producer_id: original.producer_id(),
             producer_epoch: original.producer_epoch(),
             base_sequence: original.base_sequence(),
-            last_offset: Some(original.last_offset()),
+            reach: i64::from(original.last_offset_delta()),
             max_timestamp: original.max_timestamp(),
             ..BatchBuilder::new(original.base_offset())
         }
@@ -127,14 +128,14 @@ impl BatchBuilder {
     /// Makes the batch reach to `last_offset`, less than 2^31 after the base offset, should its last record stand
     /// before that.
     pub fn last_offset(mut self, last_offset: i64) -> BatchBuilder {
-        self.last_offset = Some(last_offset);
+        self.reach = last_offset.saturating_sub(self.base_offset);
         self
     }
 
     /// Adds a record at the next offset. Its timestamp is in ms, or -1 for none.
     pub fn append(&mut self, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) {
         let header_bytes = headers.iter().map(|header| sized(Some(header.key)) + sized(header.value)).sum();
-        let offset_delta = self.next_offset.wrapping_sub(self.base_offset);
+        let offset_delta = self.next_offset_delta;
         self.begin(Shape { timestamp, offset_delta, key, value, header_count: headers.len(), header_bytes });
         for header in headers {
             put_sized(&mut self.buffer, Some(header.key));
@@ -148,10 +149,11 @@ impl BatchBuilder {
     /// When that is not after the offset of the record before, or too far from the base offset. The builder is as it
     /// was.
     pub fn append_record(&mut self, record: &Record<'_>) -> Result<(), OffsetOutOfOrder> {
-        let reaches = i64::from(i32::MAX);
-        let offset_delta = record.offset.checked_sub(self.base_offset).filter(|delta| (0..=reaches).contains(delta));
-        let Some(offset_delta) = offset_delta.filter(|_| record.offset >= self.next_offset) else {
-            return Err(OffsetOutOfOrder { offset: record.offset, expected: self.next_offset });
+        let in_order = self.next_offset_delta..=i64::from(i32::MAX);
+        let offset_delta = record.offset.checked_sub(self.base_offset).filter(|delta| in_order.contains(delta));
+        let Some(offset_delta) = offset_delta else {
+            let expected = self.base_offset.saturating_add(self.next_offset_delta);
+            return Err(OffsetOutOfOrder { offset: record.offset, expected });
         };
         self.begin(Shape {
             timestamp: record.timestamp,
@@ -190,7 +192,7 @@ impl BatchBuilder {
             _ => record.timestamp.max(self.max_timestamp),
         };
         self.first_timestamp.get_or_insert(record.timestamp);
-        self.next_offset = self.base_offset.saturating_add(record.offset_delta).saturating_add(1);
+        self.next_offset_delta = record.offset_delta + 1;
         self.record_count += 1;
     }
 
@@ -223,9 +225,7 @@ impl BatchBuilder {
             (self.codec, self.delete_horizon_ms) = (Codec::None, None);
         }
         let base_timestamp = self.base_timestamp(NO_TIMESTAMP);
-        let last_record = self.next_offset.wrapping_sub(1);
-        let last_offset = self.last_offset.map_or(last_record, |last| last.max(last_record));
-        let last_offset_delta = i32::try_from(last_offset.wrapping_sub(self.base_offset));
+        let last_offset_delta = i32::try_from(self.reach.max(self.next_offset_delta - 1));
         let attributes = self.attributes
             | i16::from(self.codec.id())
             | self.append_timestamp.map_or(0, |_| LOG_APPEND_TIME)
@@ -299,3 +299,57 @@ impl fmt::Display for OffsetOutOfOrder {
 }
 
 impl std::error::Error for OffsetOutOfOrder {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_may_skip_but_not_go_back() {
+        let mut source = BatchBuilder::new(100);
+        (0..5).for_each(|i| source.append(i, None, Some(b"v"), &[]));
+        let source = source.build();
+        let records = Batch::parse(&source).unwrap().records(1000).unwrap();
+        let records: Vec<Record<'_>> = records.iter().map(|record| record.unwrap()).collect();
+
+        let mut builder = BatchBuilder::new(98).last_offset(110);
+        builder.append_record(&records[1]).unwrap();
+        let refused = Err(OffsetOutOfOrder { offset: 101, expected: 102 });
+        assert_eq!(builder.append_record(&records[1]), refused);
+        builder.append_record(&records[4]).unwrap();
+        builder.append(9, None, None, &[]);
+        let bytes = builder.build();
+        let batch = Batch::parse(&bytes).unwrap();
+        assert_eq!((batch.base_offset(), batch.last_offset(), batch.record_count()), (98, 110, 3));
+        let set = batch.records(1000).unwrap();
+        let offsets: Vec<i64> = set.iter().map(|record| record.unwrap().offset).collect();
+        assert_eq!(offsets, [101, 104, 105]);
+
+        let far = BatchBuilder::new(i64::MIN).append_record(&records[0]);
+        assert_eq!(far, Err(OffsetOutOfOrder { offset: 100, expected: i64::MIN }));
+        let before = BatchBuilder::new(101).append_record(&records[0]);
+        assert_eq!(before, Err(OffsetOutOfOrder { offset: 100, expected: 101 }));
+    }
+
+    #[test]
+    fn a_batch_without_records_is_a_header() {
+        let bytes = BatchBuilder::new(7).codec(Codec::Gzip, None).delete_horizon(5).last_offset(9).build();
+        let batch = Batch::parse(&bytes).unwrap();
+        assert_eq!(batch.size_bytes(), HEADER_LEN);
+        assert!(batch.is_crc_valid() && !batch.has_delete_horizon());
+        assert_eq!((batch.codec(), batch.record_count(), batch.last_offset()), (Codec::None, 0, 9));
+        assert_eq!(batch.records(0).unwrap().iter().count(), 0);
+    }
+
+    #[test]
+    fn extreme_timestamps_come_back() {
+        let timestamps = [i64::MAX, i64::MIN, 0, -1, i64::MIN, i64::MAX];
+        let mut builder = BatchBuilder::new(0);
+        timestamps.into_iter().for_each(|timestamp| builder.append(timestamp, None, None, &[]));
+        let bytes = builder.build();
+        let batch = Batch::parse(&bytes).unwrap();
+        let set = batch.records(1000).unwrap();
+        let found: Vec<i64> = set.iter().map(|record| record.unwrap().timestamp).collect();
+        assert_eq!((found.as_slice(), batch.max_timestamp()), (&timestamps[..], i64::MAX));
+    }
+}
