@@ -4,5 +4,6 @@
 //! I/O, reads a clock, draws a random number or iterates in random order: the same inputs give the same outputs,
 //! so everything here is tested by simulation from seeds.
 
+pub mod cluster;
 pub mod group;
 pub mod machine;
