@@ -25,6 +25,11 @@ pub struct GroupConfig {
     pub max_pending_members: usize,
     /// Committed and transactionally pending offsets of one group. One more is refused with POLICY_VIOLATION.
     pub max_offsets_per_group: usize,
+    /// Members and pending members of all groups together. One more is refused with GROUP_MAX_SIZE_REACHED.
+    pub max_members: usize,
+    /// Bytes of one record: what `max.message.bytes` of `__consumer_offsets` lets through. A JoinGroup with more
+    /// metadata is refused; so is an assignment that makes the record of the group larger.
+    pub max_record_bytes: usize,
 }
 
 impl Default for GroupConfig {
@@ -42,6 +47,8 @@ impl Default for GroupConfig {
             max_groups: 10_000,
             max_pending_members: 1_000,
             max_offsets_per_group: 100_000,
+            max_members: 20_000,
+            max_record_bytes: 1_000_000,
         }
     }
 }

@@ -1,0 +1,104 @@
+//! A member of a classic group.
+
+use bytes::Bytes;
+
+use crate::group::{JoinRequest, MemberMetadata};
+use crate::machine::ReplyTo;
+
+/// Assignment strategies of a member, in its order of preference, each with what it says about itself.
+pub(crate) type Protocols = Vec<(String, Bytes)>;
+
+/// A member of a classic group.
+pub(crate) struct Member {
+    pub(crate) group_instance_id: Option<String>,
+    pub(crate) client_id: String,
+    pub(crate) client_host: String,
+    pub(crate) rebalance_timeout_ms: i32,
+    pub(crate) session_timeout_ms: i32,
+    /// Names are unique. Change it through the group, which counts them.
+    pub(super) protocols: Protocols,
+    pub(crate) assignment: Bytes,
+    /// Its parked JoinGroup. Change it through the group, which counts them.
+    pub(super) awaiting_join: Option<ReplyTo>,
+    /// Its parked SyncGroup.
+    pub(super) awaiting_sync: Option<ReplyTo>,
+    /// Whether it has not yet been told its id, so that it cannot send heartbeats.
+    pub(super) is_new: bool,
+    /// When it is taken for dead. `None` after the deadline passed while the member was parked: whatever answers
+    /// the parked request sets it again.
+    pub(super) session_deadline_ms: Option<u64>,
+}
+
+impl Member {
+    /// A member on its first JoinGroup.
+    pub(super) fn joining(request: &JoinRequest, protocols: Protocols) -> Member {
+        Member {
+            group_instance_id: request.group_instance_id.clone(),
+            client_id: request.client_id.clone(),
+            client_host: request.client_host.clone(),
+            rebalance_timeout_ms: request.rebalance_timeout_ms,
+            session_timeout_ms: request.session_timeout_ms,
+            protocols,
+            assignment: Bytes::new(),
+            awaiting_join: None,
+            awaiting_sync: None,
+            is_new: true,
+            session_deadline_ms: None,
+        }
+    }
+
+    /// A member as it stands in the log. Only the chosen protocol is logged.
+    pub(super) fn logged(member: &MemberMetadata, protocol: &str) -> Member {
+        Member {
+            group_instance_id: member.group_instance_id.clone(),
+            client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
+            rebalance_timeout_ms: member.rebalance_timeout_ms,
+            session_timeout_ms: member.session_timeout_ms,
+            protocols: vec![(protocol.to_owned(), member.subscription.clone())],
+            assignment: member.assignment.clone(),
+            awaiting_join: None,
+            awaiting_sync: None,
+            is_new: false,
+            session_deadline_ms: None,
+        }
+    }
+
+    /// What it said about itself for one strategy; empty if it does not know it.
+    pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
+        self.protocols
+            .iter()
+            .find(|(name, _)| name == protocol)
+            .map(|(_, metadata)| metadata.clone())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn is_static(&self) -> bool {
+        self.group_instance_id.is_some()
+    }
+
+    pub(crate) fn is_awaiting_join(&self) -> bool {
+        self.awaiting_join.is_some()
+    }
+
+    pub(crate) fn is_awaiting_sync(&self) -> bool {
+        self.awaiting_sync.is_some()
+    }
+
+    /// Whether silence is no sign of death: a parked member waits for us. A new one does too, but it may as well
+    /// have gone away without our knowing, and would come back under another id.
+    pub(super) fn is_excused(&self) -> bool {
+        !self.is_new && (self.is_awaiting_join() || self.is_awaiting_sync())
+    }
+}
+
+/// Copies what a JoinGroup brought, so that keeping it does not keep the whole request in memory. Of two
+/// protocols with one name, the first counts.
+pub(super) fn own_protocols(protocols: &[(String, Bytes)]) -> Protocols {
+    let mut names = std::collections::BTreeSet::new();
+    protocols
+        .iter()
+        .filter(|(name, _)| names.insert(name.as_str()))
+        .map(|(name, metadata)| (name.clone(), Bytes::copy_from_slice(metadata)))
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! All groups of one coordinator, and which of them time will ask for next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::GroupConfig;
+use super::classic::{ClassicGroup, ClassicGroupState};
+use super::offsets::GroupOffsets;
+
+/// A group: its members and its offsets.
+pub(crate) struct GroupEntry {
+    pub(crate) classic: ClassicGroup,
+    pub(crate) offsets: GroupOffsets,
+    /// Where the group stands in `Registry::wakes`.
+    indexed_wake_ms: Option<u64>,
+    /// What the group contributes to `Registry::member_count`.
+    counted_members: usize,
+}
+
+impl GroupEntry {
+    /// Whether Kafka calls it Empty. It may have offsets, and members that were told to come.
+    pub(crate) fn is_empty_group(&self) -> bool {
+        self.classic.state() == ClassicGroupState::Empty
+    }
+
+    /// Committed and pending offsets.
+    pub(crate) fn offset_count(&self) -> usize {
+        self.offsets.len() + self.offsets.pending_len()
+    }
+
+    /// Whether members read a topic, given [`ClassicGroup::subscribed_topics`]. If a consumer's subscription cannot
+    /// be read, it may read anything.
+    pub(crate) fn is_subscribed(&self, subscribed: Option<&BTreeSet<String>>, topic: &str) -> bool {
+        subscribed.map_or_else(|| self.classic.uses_consumer_protocol(), |topics| topics.contains(topic))
+    }
+
+    /// Whether nothing is left that anybody could ask for, and the log knows of nothing either.
+    fn is_forgotten(&self) -> bool {
+        self.classic.is_deserted() && !self.classic.is_logged() && self.offsets.is_empty()
+    }
+}
+
+/// All groups of one coordinator.
+///
+/// After whatever may have changed a group, [`Registry::settle`] brings the index and the counts up to date.
+#[derive(Default)]
+pub(crate) struct Registry {
+    groups: BTreeMap<Arc<str>, GroupEntry>,
+    /// One entry for each group that waits for something: a moment not after its earliest deadline.
+    wakes: BTreeSet<(u64, Arc<str>)>,
+    member_count: usize,
+}
+
+impl Registry {
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Members and pending members of all groups.
+    pub(crate) fn member_count(&self) -> usize {
+        self.member_count
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &GroupEntry)> {
+        self.groups.iter()
+    }
+
+    /// The groups from this id on.
+    pub(crate) fn iter_from(&self, start: Option<&Arc<str>>) -> impl Iterator<Item = (&Arc<str>, &GroupEntry)> {
+        let start = start.map_or(Bound::Unbounded, |id| Bound::Included(Arc::clone(id)));
+        self.groups.range((start, Bound::Unbounded))
+    }
+
+    pub(crate) fn get(&self, group_id: &str) -> Option<&GroupEntry> {
+        self.groups.get(group_id)
+    }
+
+    pub(crate) fn get_mut(&mut self, group_id: &str) -> Option<&mut GroupEntry> {
+        self.groups.get_mut(group_id)
+    }
+
+    pub(crate) fn get_or_create(&mut self, group_id: &str) -> &mut GroupEntry {
+        if !self.groups.contains_key(group_id) {
+            let id: Arc<str> = Arc::from(group_id);
+            let classic = ClassicGroup::new(Arc::clone(&id));
+            let offsets = GroupOffsets::default();
+            self.groups.insert(id, GroupEntry { classic, offsets, indexed_wake_ms: None, counted_members: 0 });
+        }
+        self.groups.get_mut(group_id).expect("it was there, or has just been put there")
+    }
+
+    /// Whether the group exists, or one more may.
+    pub(crate) fn has_room_for(&self, group_id: &str, config: &GroupConfig) -> bool {
+        self.groups.len() < config.max_groups || self.groups.contains_key(group_id)
+    }
+
+    /// Brings index and counts up to date, and forgets a group of which nothing is left.
+    pub(crate) fn settle(&mut self, group_id: &str) {
+        let Some((id, entry)) = self.groups.get_key_value(group_id) else { return };
+        let (id, is_forgotten) = (Arc::clone(id), entry.is_forgotten());
+        let Some(entry) = self.groups.get_mut(group_id) else { return };
+
+        let members = entry.classic.member_count();
+        self.member_count = self.member_count - entry.counted_members + members;
+        entry.counted_members = members;
+
+        let wake_ms = if is_forgotten { None } else { entry.classic.wake_ms() };
+        if wake_ms != entry.indexed_wake_ms {
+            if let Some(old_ms) = entry.indexed_wake_ms.take() {
+                self.wakes.remove(&(old_ms, Arc::clone(&id)));
+            }
+            if let Some(wake_ms) = wake_ms {
+                self.wakes.insert((wake_ms, Arc::clone(&id)));
+            }
+            entry.indexed_wake_ms = wake_ms;
+        }
+        if is_forgotten {
+            self.groups.remove(group_id);
+        }
+    }
+
+    /// Forgets who is in a group, as its tombstone says. Offsets have tombstones of their own.
+    pub(crate) fn forget_members(&mut self, group_id: &str) {
+        if let Some((id, _)) = self.groups.get_key_value(group_id) {
+            let id = Arc::clone(id);
+            self.get_or_create(group_id).classic = ClassicGroup::new(id);
+            self.settle(group_id);
+        }
+    }
+
+    /// The earliest moment at which a group may have something to do.
+    pub(crate) fn next_wake_ms(&self) -> Option<u64> {
+        self.wakes.first().map(|(wake_ms, _)| *wake_ms)
+    }
+
+    /// The groups whose moment has come.
+    pub(crate) fn due(&self, monotonic_ms: u64) -> Vec<Arc<str>> {
+        let due = self.wakes.iter().take_while(|(wake_ms, _)| *wake_ms <= monotonic_ms);
+        due.map(|(_, id)| Arc::clone(id)).collect()
+    }
+}
