@@ -1,0 +1,46 @@
+//! AlterClientQuotas: quota set.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Quota set.
+    AlterClientQuotas = 49, versions 0..=1, flexible 1..;
+
+    request AlterClientQuotasRequest {
+        entries: Vec<RequestedEntryData>,
+        validate_only: bool,
+    }
+
+    response AlterClientQuotasResponse {
+        throttle_time_ms: i32,
+        entries: Vec<EntryData>,
+    }
+
+    struct RequestedEntryData {
+        entity: Vec<RequestedEntityData>,
+        ops: Vec<OpData>,
+    }
+
+    struct RequestedEntityData {
+        entity_type: String,
+        entity_name: Option<String> [nullable 0] = Some(Default::default()),
+    }
+
+    struct OpData {
+        key: String,
+        value: f64,
+        remove: bool,
+    }
+
+    struct EntryData {
+        error_code: ErrorCode,
+        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        entity: Vec<EntityData>,
+    }
+
+    struct EntityData {
+        entity_type: String,
+        entity_name: Option<String> [nullable 0] = Some(Default::default()),
+    }
+}

@@ -1,0 +1,38 @@
+//! AlterReplicaLogDirs: move replica between disks.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Move replica between disks.
+    AlterReplicaLogDirs = 34, versions 0..=2, flexible 2..;
+
+    request AlterReplicaLogDirsRequest {
+        dirs: Vec<AlterReplicaLogDir>,
+    }
+
+    response AlterReplicaLogDirsResponse {
+        throttle_time_ms: i32,
+        results: Vec<AlterReplicaLogDirTopicResult>,
+    }
+
+    struct AlterReplicaLogDir {
+        path: String,
+        topics: Vec<AlterReplicaLogDirTopic>,
+    }
+
+    struct AlterReplicaLogDirTopic {
+        name: String,
+        partitions: Vec<i32>,
+    }
+
+    struct AlterReplicaLogDirTopicResult {
+        topic_name: String,
+        partitions: Vec<AlterReplicaLogDirPartitionResult>,
+    }
+
+    struct AlterReplicaLogDirPartitionResult {
+        partition_index: i32,
+        error_code: ErrorCode,
+    }
+}

@@ -1,0 +1,36 @@
+//! CreatePartitions: add partitions.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Add partitions.
+    CreatePartitions = 37, versions 0..=3, flexible 2..;
+
+    request CreatePartitionsRequest {
+        topics: Vec<CreatePartitionsTopic>,
+        timeout_ms: i32,
+        validate_only: bool,
+    }
+
+    response CreatePartitionsResponse {
+        throttle_time_ms: i32,
+        results: Vec<CreatePartitionsTopicResult>,
+    }
+
+    struct CreatePartitionsTopic {
+        name: String,
+        count: i32,
+        assignments: Option<Vec<CreatePartitionsAssignment>> [nullable 0] = Some(Default::default()),
+    }
+
+    struct CreatePartitionsAssignment {
+        broker_ids: Vec<i32>,
+    }
+
+    struct CreatePartitionsTopicResult {
+        name: String,
+        error_code: ErrorCode,
+        error_message: Option<String> [nullable 0],
+    }
+}

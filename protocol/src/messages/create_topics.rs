@@ -1,0 +1,57 @@
+//! CreateTopics: create topics.
+
+use crate::api::*;
+use crate::{ErrorCode, Uuid};
+
+api! {
+    /// Create topics.
+    CreateTopics = 19, versions 0..=7, flexible 5..;
+
+    request CreateTopicsRequest {
+        topics: Vec<CreatableTopic>,
+        timeout_ms: i32 = 60_000,
+        validate_only: bool [since 1],
+    }
+
+    response CreateTopicsResponse {
+        throttle_time_ms: i32 [since 2],
+        topics: Vec<CreatableTopicResult>,
+    }
+
+    struct CreatableTopic {
+        name: String,
+        num_partitions: i32,
+        replication_factor: i16,
+        assignments: Vec<CreatableReplicaAssignment>,
+        configs: Vec<CreatableTopicConfig>,
+    }
+
+    struct CreatableReplicaAssignment {
+        partition_index: i32,
+        broker_ids: Vec<i32>,
+    }
+
+    struct CreatableTopicConfig {
+        name: String,
+        value: Option<String> [nullable 0] = Some(Default::default()),
+    }
+
+    struct CreatableTopicResult {
+        name: String,
+        topic_id: Uuid [since 7],
+        error_code: ErrorCode,
+        error_message: Option<String> [since 1, nullable 0] = Some(Default::default()),
+        topic_config_error_code: ErrorCode [since 5, tag 0],
+        num_partitions: i32 [since 5] = -1,
+        replication_factor: i16 [since 5] = -1,
+        configs: Option<Vec<CreatableTopicConfigs>> [since 5, nullable 5] = Some(Default::default()),
+    }
+
+    struct CreatableTopicConfigs {
+        name: String [since 5],
+        value: Option<String> [since 5, nullable 5] = Some(Default::default()),
+        read_only: bool [since 5],
+        config_source: i8 [since 5] = -1,
+        is_sensitive: bool [since 5],
+    }
+}

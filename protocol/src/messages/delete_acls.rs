@@ -1,0 +1,46 @@
+//! DeleteAcls: ACL delete.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// ACL delete.
+    DeleteAcls = 31, versions 0..=3, flexible 2..;
+
+    request DeleteAclsRequest {
+        filters: Vec<DeleteAclsFilter>,
+    }
+
+    response DeleteAclsResponse {
+        throttle_time_ms: i32,
+        filter_results: Vec<DeleteAclsFilterResult>,
+    }
+
+    struct DeleteAclsFilter {
+        resource_type_filter: i8,
+        resource_name_filter: Option<String> [nullable 0] = Some(Default::default()),
+        pattern_type_filter: i8 [since 1] = 3,
+        principal_filter: Option<String> [nullable 0] = Some(Default::default()),
+        host_filter: Option<String> [nullable 0] = Some(Default::default()),
+        operation: i8,
+        permission_type: i8,
+    }
+
+    struct DeleteAclsFilterResult {
+        error_code: ErrorCode,
+        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        matching_acls: Vec<DeleteAclsMatchingAcl>,
+    }
+
+    struct DeleteAclsMatchingAcl {
+        error_code: ErrorCode,
+        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        resource_type: i8,
+        resource_name: String,
+        pattern_type: i8 [since 1] = 3,
+        principal: String,
+        host: String,
+        operation: i8,
+        permission_type: i8,
+    }
+}

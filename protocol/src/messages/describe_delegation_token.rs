@@ -1,0 +1,44 @@
+//! DescribeDelegationToken: delegation token list.
+
+use bytes::Bytes;
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Delegation token list.
+    DescribeDelegationToken = 41, versions 0..=3, flexible 2..;
+
+    request DescribeDelegationTokenRequest {
+        owners: Option<Vec<DescribeDelegationTokenOwner>> [nullable 0] = Some(Default::default()),
+    }
+
+    response DescribeDelegationTokenResponse {
+        error_code: ErrorCode,
+        tokens: Vec<DescribedDelegationToken>,
+        throttle_time_ms: i32,
+    }
+
+    struct DescribeDelegationTokenOwner {
+        principal_type: String,
+        principal_name: String,
+    }
+
+    struct DescribedDelegationToken {
+        principal_type: String,
+        principal_name: String,
+        token_requester_principal_type: String [since 3],
+        token_requester_principal_name: String [since 3],
+        issue_timestamp: i64,
+        expiry_timestamp: i64,
+        max_timestamp: i64,
+        token_id: String,
+        hmac: Bytes,
+        renewers: Vec<DescribedDelegationTokenRenewer>,
+    }
+
+    struct DescribedDelegationTokenRenewer {
+        principal_type: String,
+        principal_name: String,
+    }
+}

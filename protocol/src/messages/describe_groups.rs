@@ -1,0 +1,41 @@
+//! DescribeGroups: describe classic groups.
+
+use bytes::Bytes;
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Describe classic groups.
+    DescribeGroups = 15, versions 0..=6, flexible 5..;
+
+    request DescribeGroupsRequest {
+        groups: Vec<String>,
+        include_authorized_operations: bool [since 3],
+    }
+
+    response DescribeGroupsResponse {
+        throttle_time_ms: i32 [since 1],
+        groups: Vec<DescribedGroup>,
+    }
+
+    struct DescribedGroup {
+        error_code: ErrorCode,
+        error_message: Option<String> [since 6, nullable 6],
+        group_id: String,
+        group_state: String,
+        protocol_type: String,
+        protocol_data: String,
+        members: Vec<DescribedGroupMember>,
+        authorized_operations: i32 [since 3] = i32::MIN,
+    }
+
+    struct DescribedGroupMember {
+        member_id: String,
+        group_instance_id: Option<String> [since 4, nullable 4],
+        client_id: String,
+        client_host: String,
+        member_metadata: Bytes,
+        member_assignment: Bytes,
+    }
+}

@@ -1,0 +1,56 @@
+//! DescribeTopicPartitions: paged topic describe (falls back to Metadata).
+
+use crate::api::*;
+use crate::{ErrorCode, Uuid};
+
+api! {
+    /// Paged topic describe (falls back to Metadata).
+    DescribeTopicPartitions = 75, versions 0..=0, flexible 0..;
+
+    request DescribeTopicPartitionsRequest {
+        topics: Vec<TopicRequest>,
+        response_partition_limit: i32 = 2000,
+        cursor: Option<RequestedCursor> [nullable 0],
+    }
+
+    response DescribeTopicPartitionsResponse {
+        throttle_time_ms: i32,
+        topics: Vec<DescribeTopicPartitionsResponseTopic>,
+        next_cursor: Option<Cursor> [nullable 0],
+    }
+
+    struct TopicRequest {
+        name: String,
+    }
+
+    struct RequestedCursor {
+        topic_name: String,
+        partition_index: i32,
+    }
+
+    struct DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode,
+        name: Option<String> [nullable 0] = Some(Default::default()),
+        topic_id: Uuid,
+        is_internal: bool,
+        partitions: Vec<DescribeTopicPartitionsResponsePartition>,
+        topic_authorized_operations: i32 = i32::MIN,
+    }
+
+    struct DescribeTopicPartitionsResponsePartition {
+        error_code: ErrorCode,
+        partition_index: i32,
+        leader_id: i32,
+        leader_epoch: i32 = -1,
+        replica_nodes: Vec<i32>,
+        isr_nodes: Vec<i32>,
+        eligible_leader_replicas: Option<Vec<i32>> [nullable 0],
+        last_known_elr: Option<Vec<i32>> [nullable 0],
+        offline_replicas: Vec<i32>,
+    }
+
+    struct Cursor {
+        topic_name: String,
+        partition_index: i32,
+    }
+}

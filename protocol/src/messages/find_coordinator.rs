@@ -1,0 +1,34 @@
+//! FindCoordinator: locate group/txn/share coordinator (v4+ batched).
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Locate group/txn/share coordinator (v4+ batched).
+    FindCoordinator = 10, versions 0..=6, flexible 3..;
+
+    request FindCoordinatorRequest {
+        key: String [until 3],
+        key_type: i8 [since 1],
+        coordinator_keys: Vec<String> [since 4],
+    }
+
+    response FindCoordinatorResponse {
+        throttle_time_ms: i32 [since 1],
+        error_code: ErrorCode [until 3],
+        error_message: Option<String> [since 1, until 3, nullable 1] = Some(Default::default()),
+        node_id: i32 [until 3],
+        host: String [until 3],
+        port: i32 [until 3],
+        coordinators: Vec<Coordinator> [since 4],
+    }
+
+    struct Coordinator {
+        key: String [since 4],
+        node_id: i32 [since 4],
+        host: String [since 4],
+        port: i32 [since 4],
+        error_code: ErrorCode [since 4],
+        error_message: Option<String> [since 4, nullable 4] = Some(Default::default()),
+    }
+}

@@ -1,0 +1,33 @@
+//! LeaveGroup: classic group leave (v3+ batched).
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Classic group leave (v3+ batched).
+    LeaveGroup = 13, versions 0..=5, flexible 4..;
+
+    request LeaveGroupRequest {
+        group_id: String,
+        member_id: String [until 2],
+        members: Vec<MemberIdentity> [since 3],
+    }
+
+    response LeaveGroupResponse {
+        throttle_time_ms: i32 [since 1],
+        error_code: ErrorCode,
+        members: Vec<MemberResponse> [since 3],
+    }
+
+    struct MemberIdentity {
+        member_id: String [since 3],
+        group_instance_id: Option<String> [since 3, nullable 3],
+        reason: Option<String> [since 5, nullable 5],
+    }
+
+    struct MemberResponse {
+        member_id: String [since 3],
+        group_instance_id: Option<String> [since 3, nullable 3] = Some(Default::default()),
+        error_code: ErrorCode [since 3],
+    }
+}

@@ -1,0 +1,38 @@
+//! ListPartitionReassignments: list reassignments.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// List reassignments.
+    ListPartitionReassignments = 46, versions 0..=0, flexible 0..;
+
+    request ListPartitionReassignmentsRequest {
+        timeout_ms: i32 = 60_000,
+        topics: Option<Vec<ListPartitionReassignmentsTopics>> [nullable 0],
+    }
+
+    response ListPartitionReassignmentsResponse {
+        throttle_time_ms: i32,
+        error_code: ErrorCode,
+        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        topics: Vec<OngoingTopicReassignment>,
+    }
+
+    struct ListPartitionReassignmentsTopics {
+        name: String,
+        partition_indexes: Vec<i32>,
+    }
+
+    struct OngoingTopicReassignment {
+        name: String,
+        partitions: Vec<OngoingPartitionReassignment>,
+    }
+
+    struct OngoingPartitionReassignment {
+        partition_index: i32,
+        replicas: Vec<i32>,
+        adding_replicas: Vec<i32>,
+        removing_replicas: Vec<i32>,
+    }
+}

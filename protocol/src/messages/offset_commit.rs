@@ -1,0 +1,48 @@
+//! OffsetCommit: commit group offsets.
+
+use crate::api::*;
+use crate::{ErrorCode, Uuid};
+
+api! {
+    /// Commit group offsets.
+    OffsetCommit = 8, versions 0..=10, flexible 8..;
+
+    request OffsetCommitRequest {
+        group_id: String,
+        generation_id_or_member_epoch: i32 [since 1] = -1,
+        member_id: String [since 1],
+        group_instance_id: Option<String> [since 7, nullable 7],
+        retention_time_ms: i64 [since 2, until 4] = -1,
+        topics: Vec<OffsetCommitRequestTopic>,
+    }
+
+    response OffsetCommitResponse {
+        throttle_time_ms: i32 [since 3],
+        topics: Vec<OffsetCommitResponseTopic>,
+    }
+
+    struct OffsetCommitRequestTopic {
+        name: String [until 9],
+        topic_id: Uuid [since 10],
+        partitions: Vec<OffsetCommitRequestPartition>,
+    }
+
+    struct OffsetCommitRequestPartition {
+        partition_index: i32,
+        committed_offset: i64,
+        committed_leader_epoch: i32 [since 6] = -1,
+        commit_timestamp: i64 [since 1, until 1] = -1,
+        committed_metadata: Option<String> [nullable 0] = Some(Default::default()),
+    }
+
+    struct OffsetCommitResponseTopic {
+        name: String [until 9],
+        topic_id: Uuid [since 10],
+        partitions: Vec<OffsetCommitResponsePartition>,
+    }
+
+    struct OffsetCommitResponsePartition {
+        partition_index: i32,
+        error_code: ErrorCode,
+    }
+}

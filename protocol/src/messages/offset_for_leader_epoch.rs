@@ -1,0 +1,42 @@
+//! OffsetForLeaderEpoch: epoch end offset, truncation detection.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Epoch end offset, truncation detection.
+    OffsetForLeaderEpoch = 23, versions 0..=4, flexible 4..;
+
+    request OffsetForLeaderEpochRequest {
+        replica_id: i32 [since 3] = -2,
+        topics: Vec<OffsetForLeaderTopic>,
+    }
+
+    response OffsetForLeaderEpochResponse {
+        throttle_time_ms: i32 [since 2],
+        topics: Vec<OffsetForLeaderTopicResult>,
+    }
+
+    struct OffsetForLeaderTopic {
+        topic: String,
+        partitions: Vec<OffsetForLeaderPartition>,
+    }
+
+    struct OffsetForLeaderPartition {
+        partition: i32,
+        current_leader_epoch: i32 [since 2] = -1,
+        leader_epoch: i32,
+    }
+
+    struct OffsetForLeaderTopicResult {
+        topic: String,
+        partitions: Vec<EpochEndOffset>,
+    }
+
+    struct EpochEndOffset {
+        error_code: ErrorCode,
+        partition: i32,
+        leader_epoch: i32 [since 1] = -1,
+        end_offset: i64 = -1,
+    }
+}

@@ -1,0 +1,21 @@
+//! RemoveRaftVoter: KIP-853 remove voter.
+
+use crate::api::*;
+use crate::{ErrorCode, Uuid};
+
+api! {
+    /// KIP-853 remove voter.
+    RemoveRaftVoter = 81, versions 0..=0, flexible 0..;
+
+    request RemoveRaftVoterRequest {
+        cluster_id: Option<String> [nullable 0] = Some(Default::default()),
+        voter_id: i32,
+        voter_directory_id: Uuid,
+    }
+
+    response RemoveRaftVoterResponse {
+        throttle_time_ms: i32,
+        error_code: ErrorCode,
+        error_message: Option<String> [nullable 0] = Some(Default::default()),
+    }
+}

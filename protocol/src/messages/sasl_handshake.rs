@@ -1,0 +1,18 @@
+//! SaslHandshake: choose SASL mechanism.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Choose SASL mechanism.
+    SaslHandshake = 17, versions 0..=1;
+
+    request SaslHandshakeRequest {
+        mechanism: String,
+    }
+
+    response SaslHandshakeResponse {
+        error_code: ErrorCode,
+        mechanisms: Vec<String>,
+    }
+}

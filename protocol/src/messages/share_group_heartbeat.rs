@@ -1,0 +1,36 @@
+//! ShareGroupHeartbeat: KIP-932 share group heartbeat.
+
+use crate::api::*;
+use crate::{ErrorCode, Uuid};
+
+api! {
+    /// KIP-932 share group heartbeat.
+    ShareGroupHeartbeat = 76, versions 1..=1, flexible 0..;
+
+    request ShareGroupHeartbeatRequest {
+        group_id: String,
+        member_id: String,
+        member_epoch: i32,
+        rack_id: Option<String> [nullable 0],
+        subscribed_topic_names: Option<Vec<String>> [nullable 0],
+    }
+
+    response ShareGroupHeartbeatResponse {
+        throttle_time_ms: i32,
+        error_code: ErrorCode,
+        error_message: Option<String> [nullable 0],
+        member_id: Option<String> [nullable 0],
+        member_epoch: i32,
+        heartbeat_interval_ms: i32,
+        assignment: Option<Assignment> [nullable 0],
+    }
+
+    struct Assignment {
+        topic_partitions: Vec<TopicPartitions>,
+    }
+
+    struct TopicPartitions {
+        topic_id: Uuid,
+        partitions: Vec<i32>,
+    }
+}

@@ -1,0 +1,34 @@
+//! SyncGroup: classic group assignment.
+
+use bytes::Bytes;
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Classic group assignment.
+    SyncGroup = 14, versions 0..=5, flexible 4..;
+
+    request SyncGroupRequest {
+        group_id: String,
+        generation_id: i32,
+        member_id: String,
+        group_instance_id: Option<String> [since 3, nullable 3],
+        protocol_type: Option<String> [since 5, nullable 5],
+        protocol_name: Option<String> [since 5, nullable 5],
+        assignments: Vec<SyncGroupRequestAssignment>,
+    }
+
+    response SyncGroupResponse {
+        throttle_time_ms: i32 [since 1],
+        error_code: ErrorCode,
+        protocol_type: Option<String> [since 5, nullable 5],
+        protocol_name: Option<String> [since 5, nullable 5],
+        assignment: Bytes,
+    }
+
+    struct SyncGroupRequestAssignment {
+        member_id: String,
+        assignment: Bytes,
+    }
+}

@@ -1,0 +1,47 @@
+//! TxnOffsetCommit: offsets inside a txn.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Offsets inside a txn.
+    TxnOffsetCommit = 28, versions 0..=5, flexible 3..;
+
+    request TxnOffsetCommitRequest {
+        transactional_id: String,
+        group_id: String,
+        producer_id: i64,
+        producer_epoch: i16,
+        generation_id: i32 [since 3] = -1,
+        member_id: String [since 3],
+        group_instance_id: Option<String> [since 3, nullable 3],
+        topics: Vec<TxnOffsetCommitRequestTopic>,
+    }
+
+    response TxnOffsetCommitResponse {
+        throttle_time_ms: i32,
+        topics: Vec<TxnOffsetCommitResponseTopic>,
+    }
+
+    struct TxnOffsetCommitRequestTopic {
+        name: String,
+        partitions: Vec<TxnOffsetCommitRequestPartition>,
+    }
+
+    struct TxnOffsetCommitRequestPartition {
+        partition_index: i32,
+        committed_offset: i64,
+        committed_leader_epoch: i32 [since 2] = -1,
+        committed_metadata: Option<String> [nullable 0] = Some(Default::default()),
+    }
+
+    struct TxnOffsetCommitResponseTopic {
+        name: String,
+        partitions: Vec<TxnOffsetCommitResponsePartition>,
+    }
+
+    struct TxnOffsetCommitResponsePartition {
+        partition_index: i32,
+        error_code: ErrorCode,
+    }
+}

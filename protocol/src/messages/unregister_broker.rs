@@ -1,0 +1,19 @@
+//! UnregisterBroker: remove a dead broker.
+
+use crate::api::*;
+use crate::ErrorCode;
+
+api! {
+    /// Remove a dead broker.
+    UnregisterBroker = 64, versions 0..=0, flexible 0..;
+
+    request UnregisterBrokerRequest {
+        broker_id: i32,
+    }
+
+    response UnregisterBrokerResponse {
+        throttle_time_ms: i32,
+        error_code: ErrorCode,
+        error_message: Option<String> [nullable 0] = Some(Default::default()),
+    }
+}
