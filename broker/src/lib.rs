@@ -1,1 +1,25 @@
-//! placeholder
+//! THE SERVER: sockets, dispatch, one handler file per API, partitions, coordinators, configuration.
+//!
+//! Everything asynchronous is here; no rule of the protocol's state is. Start at `dispatch.rs`, the table of what is
+//! served; `server/connection.rs` leads to it, `handlers/` from it.
+
+mod authorized;
+mod broker;
+mod clock;
+pub mod config;
+mod context;
+mod controller;
+mod coordinator;
+mod dispatch;
+mod error;
+mod fetch_session;
+mod handlers;
+pub mod logging;
+mod memory;
+mod partition;
+mod producer_ids;
+mod run;
+mod server;
+
+pub use broker::{BrokerError, RunningBroker, start};
+pub use run::run;

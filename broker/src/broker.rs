@@ -1,0 +1,271 @@
+//! The broker: everything assembled, started in order, stopped in reverse.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use raft::Quorum;
+use state::cluster::{Command, Image, RegisterBroker, SecurityProtocol};
+use storage::LogDir;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::config::{BrokerConfig, ConfigSource};
+use crate::controller;
+use crate::coordinator::Groups;
+use crate::fetch_session::SessionCache;
+use crate::memory::ByteBudget;
+use crate::partition::{Flusher, Partitions, housekeeping};
+use crate::producer_ids::ProducerIds;
+use crate::server::{self, BoundListener, ConnectionInfo, Connections};
+
+/// Why a broker did not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The configuration does not make sense; the text names the key and the cure.
+    #[error("{0}")]
+    Config(String),
+    /// A port could not be taken.
+    #[error("cannot listen on {address}: {source}; is another broker running? Set listeners to another address")]
+    Listen {
+        /// The listener as configured.
+        address: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The data directory.
+    #[error("the data directory: {0}")]
+    Storage(#[from] storage::StorageError),
+    /// The metadata log.
+    #[error("the metadata log: {0}")]
+    Raft(#[from] raft::RaftError),
+    /// No thread, no random bytes, no runtime.
+    #[error("the operating system refused: {0}")]
+    System(#[from] io::Error),
+    /// The metadata log died while the broker ran.
+    #[error("the metadata log stopped: {0}")]
+    QuorumFailed(String),
+}
+
+/// A running broker, as handlers and tasks see it.
+pub(crate) struct Broker {
+    node_id: i32,
+    clock: Clock,
+    source: ConfigSource,
+    config: ArcSwap<BrokerConfig>,
+    quorum: Quorum,
+    partitions: Partitions,
+    groups: Groups,
+    sessions: SessionCache,
+    producer_ids: ProducerIds,
+    request_budget: Arc<ByteBudget>,
+    connections: Connections,
+}
+
+impl Broker {
+    pub(crate) fn node_id(&self) -> i32 {
+        self.node_id
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The configuration in force now.
+    pub(crate) fn config(&self) -> arc_swap::Guard<Arc<BrokerConfig>> {
+        self.config.load()
+    }
+
+    /// What was configured at start, and where each value came from.
+    pub(crate) fn config_source(&self) -> &ConfigSource {
+        &self.source
+    }
+
+    pub(crate) fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    /// The cluster as of now.
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.quorum.image()
+    }
+
+    pub(crate) fn partitions(&self) -> &Partitions {
+        &self.partitions
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    pub(crate) fn sessions(&self) -> &SessionCache {
+        &self.sessions
+    }
+
+    pub(crate) fn producer_ids(&self) -> &ProducerIds {
+        &self.producer_ids
+    }
+
+    pub(crate) fn request_budget(&self) -> &Arc<ByteBudget> {
+        &self.request_budget
+    }
+
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// Where a client finds a broker: the advertised address, or for ourselves without one, the address on which this
+    /// very client reached us.
+    pub(crate) fn endpoint_of(&self, broker_id: i32, connection: &ConnectionInfo) -> Option<(String, u16)> {
+        if broker_id == self.node_id && connection.listener.advertised.is_none() {
+            return Some((connection.local.ip().to_canonical().to_string(), connection.local.port()));
+        }
+        let image = self.image();
+        let listener = image.broker(broker_id)?.listener(&connection.listener.name)?;
+        Some((listener.host.clone(), listener.port))
+    }
+
+    /// Lets partitions and configuration follow the cluster image. When it returns, requests see the new state.
+    pub(crate) async fn reconcile(self: &Arc<Self>) {
+        let broker = Arc::clone(self);
+        // A panic in it was reported by the panic hook already.
+        let _ = tokio::task::spawn_blocking(move || {
+            let image = broker.image();
+            match broker.source.resolve(&image, broker.node_id) {
+                Ok(config) => broker.config.store(Arc::new(config)),
+                Err(error) => error!(%error, "a dynamic configuration is not in force"),
+            }
+            broker.partitions.reconcile(image, broker.config.load_full());
+        })
+        .await;
+    }
+}
+
+/// A broker that serves, and the means to stop it.
+pub struct RunningBroker {
+    broker: Arc<Broker>,
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    flusher: Flusher,
+    flusher_thread: JoinHandle<()>,
+}
+
+/// Starts a broker. Returns when it serves.
+///
+/// # Errors
+/// [`BrokerError`], with the cure in its text.
+pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
+    let started = Instant::now();
+    let config = source.resolve(&Image::default(), -1).map_err(BrokerError::Config)?;
+    // Ports first: a second broker on the same machine must fail before it touches the data.
+    let listeners = bind_all(&config)?;
+    let quorum = Quorum::start(config.quorum()).await?;
+    let node_id = config.node_id;
+    let broker_epoch = register(&quorum, &config, &listeners).await?;
+
+    let image = quorum.image();
+    let config = Arc::new(source.resolve(&image, node_id).map_err(BrokerError::Config)?);
+    let (flusher, flusher_thread) = Flusher::start()?;
+    let log_dir = Arc::new(LogDir::open(config.log_dir())?);
+    let partitions = Partitions::new(node_id, log_dir, image, Arc::clone(&config), flusher.clone());
+    let mut seed = [0; 4];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    let broker = Arc::new(Broker {
+        node_id,
+        clock: Clock::start(),
+        request_budget: ByteBudget::new(config.limits.request_bytes),
+        sessions: SessionCache::new(config.fetch_session_slots, u32::from_ne_bytes(seed)),
+        source,
+        config: ArcSwap::new(config),
+        quorum,
+        partitions,
+        groups: Groups::default(),
+        producer_ids: ProducerIds::new(node_id, broker_epoch),
+        connections: Connections::default(),
+    });
+    let opening = Arc::clone(&broker);
+    tokio::task::spawn_blocking(move || opening.partitions.open_existing()).await.map_err(io::Error::other)??;
+    broker.groups.start_existing(&broker);
+
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(housekeeping(Arc::clone(&broker), stopped.clone()));
+    let addresses: Vec<_> = listeners.iter().map(|bound| bound.address).collect();
+    for bound in listeners {
+        tokio::spawn(server::serve(Arc::clone(&broker), bound, stopped.clone()));
+    }
+    let (ms, topics) = (started.elapsed().as_millis() as u64, broker.image().topic_count());
+    info!(node_id, topics, ms, listeners = ?addresses, "ready");
+    Ok(RunningBroker { broker, addresses, stop, flusher, flusher_thread })
+}
+
+fn bind_all(config: &BrokerConfig) -> Result<Vec<BoundListener>, BrokerError> {
+    let bind = |listener: &Arc<crate::config::Listener>| {
+        server::bind(Arc::clone(listener)).map_err(|source| BrokerError::Listen { address: listener.to_string(), source })
+    };
+    config.listeners.iter().map(bind).collect()
+}
+
+/// Tells the cluster where this broker is. Answers the epoch of the registration.
+async fn register(quorum: &Quorum, config: &BrokerConfig, listeners: &[BoundListener]) -> Result<i64, BrokerError> {
+    let image = quorum.image();
+    let replaces_epoch = image.broker(config.node_id).map_or(-1, |known| known.epoch);
+    let advertised = listeners.iter().map(|bound| {
+        let (host, port) = match &bound.listener.advertised {
+            Some((host, port)) => (host.clone(), *port),
+            None => (bound.address.ip().to_string(), bound.address.port()),
+        };
+        let name = bound.listener.name.clone();
+        state::cluster::Listener { name, host, port, security_protocol: SecurityProtocol::Plaintext }
+    });
+    let incarnation_id = controller::new_topic_id().map_err(|_| io::Error::other("no random bytes"))?;
+    let command = Command::RegisterBroker(RegisterBroker {
+        broker_id: config.node_id,
+        incarnation_id,
+        directory_id: quorum.directory_id(),
+        listeners: advertised.collect(),
+        rack: config.rack.clone(),
+        fenced: false,
+        replaces_epoch,
+    });
+    let applied = quorum.propose(command).await.map_err(|error| BrokerError::QuorumFailed(error.to_string()))?;
+    applied.into_broker_epoch().map_err(|refusal| BrokerError::QuorumFailed(refusal.to_string()))
+}
+
+impl RunningBroker {
+    /// The addresses it listens on, in the order of `listeners`.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Resolves if the broker cannot go on: the process must exit, and be started again.
+    pub async fn failed(&self) -> BrokerError {
+        BrokerError::QuorumFailed(self.broker.quorum.failed().await)
+    }
+
+    /// Stops serving, makes everything durable and marks the directory as cleanly shut down.
+    ///
+    /// # Errors
+    /// The disk's; nothing acknowledged is lost, and the next start recovers.
+    pub async fn stop(self) -> Result<(), BrokerError> {
+        // Nobody listens any more when every task is gone, which is as good.
+        let _ = self.stop.send(true);
+        let (broker, flusher, thread) = (self.broker, self.flusher, self.flusher_thread);
+        let closing = Arc::clone(&broker);
+        let closed = tokio::task::spawn_blocking(move || {
+            flusher.stop();
+            if thread.join().is_err() {
+                warn!("the flusher ended with a panic");
+            }
+            closing.partitions.close()
+        });
+        let result = closed.await.map_err(io::Error::other)?;
+        broker.quorum.shutdown().await;
+        result?;
+        info!("stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! What a handler knows besides its request.
+
+use std::sync::Arc;
+
+use protocol::frame::RequestHeader;
+
+use crate::broker::Broker;
+use crate::server::ConnectionInfo;
+
+/// The broker, the connection, and the header of the request. Never a socket.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) connection: Arc<ConnectionInfo>,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    /// Empty when the client sent none.
+    pub(crate) client_id: String,
+}
+
+impl Context {
+    pub(crate) fn new(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, header: &RequestHeader) -> Context {
+        Context {
+            broker: Arc::clone(broker),
+            connection: Arc::clone(connection),
+            version: header.api_version,
+            correlation_id: header.correlation_id,
+            client_id: header.client_id.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Where the client connects from, as Kafka prints it: `/192.0.2.1`.
+    pub(crate) fn client_host(&self) -> String {
+        format!("/{}", self.connection.peer.ip())
+    }
+}

@@ -1,0 +1,305 @@
+//! The one shell that drives every coordinator machine.
+//!
+//! It gives the machine the time and the requests, appends the records it decided, applies them, and lets each reply
+//! leave when what it depends on is durable. If an append fails, the machine is dropped and loaded again from the
+//! log: there is no second way to get the state right.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::records::{self, BatchBuilder};
+use state::machine::{Machine, Output, Reply, ReplyTo, When};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::partition::{Durable, Partition};
+
+/// Requests that may queue for one coordinator; more wait in their connections.
+const QUEUE_MAX: usize = 256;
+/// Requests handled before the records they caused are appended together.
+const BATCH_MAX: usize = 64;
+/// Records gathered before they are appended, bytes.
+const BATCH_BYTES: usize = 256 * 1024;
+/// How much of the log is read at a time while loading, bytes.
+const LOAD_BYTES: usize = 1 << 20;
+/// The records of one batch, uncompressed, bytes: far more than a coordinator ever writes.
+const RECORDS_MAX_BYTES: usize = 64 << 20;
+/// Between two attempts to load a log that cannot be read or written.
+const RELOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// How a machine's records stand in its log.
+pub(crate) trait RecordCodec<R>: Send + Sync + 'static {
+    /// Key and value; no value is a tombstone. `None` for a record that is not a key and value in the log.
+    fn encode(&self, record: &R) -> Option<(Bytes, Option<Bytes>)>;
+    /// `None` for a record that this release does not know; it is skipped.
+    fn decode(&self, key: &[u8], value: Option<&[u8]>) -> Option<R>;
+}
+
+type Submission<M> = (<M as Machine>::Request, oneshot::Sender<<M as Machine>::Response>);
+
+/// A running coordinator: a door to its machine.
+pub(crate) struct Coordinator<M: Machine> {
+    requests: mpsc::Sender<Submission<M>>,
+}
+
+impl<M: Machine> Clone for Coordinator<M> {
+    fn clone(&self) -> Self {
+        Coordinator { requests: self.requests.clone() }
+    }
+}
+
+impl<M: Machine> Coordinator<M> {
+    /// Hands a request to the machine; requests of one caller are handled in the order they were submitted.
+    ///
+    /// The receiver fails if the coordinator is stopped or had to reload before it could answer: whether the request
+    /// took effect is then unknown, as after a lost connection.
+    pub(crate) async fn submit(&self, request: M::Request) -> oneshot::Receiver<M::Response> {
+        let (sender, receiver) = oneshot::channel();
+        // A closed queue drops the sender, which is what the receiver reports.
+        let _ = self.requests.send((request, sender)).await;
+        receiver
+    }
+}
+
+/// Starts a coordinator on `partition`, whose log holds its records. It ends when every [`Coordinator`] is dropped.
+///
+/// `make` gives a fresh machine, and `loaded` is told when it has seen the whole log.
+pub(crate) fn spawn<M, C>(
+    partition: Arc<Partition>,
+    clock: Clock,
+    codec: C,
+    make: impl Fn() -> M + Send + 'static,
+    loaded: impl Fn(&mut M, state::machine::Now) + Send + 'static,
+) -> Coordinator<M>
+where
+    M: Machine + Send + 'static,
+    M::Request: Send,
+    M::Response: Send,
+    M::Record: Send,
+    C: RecordCodec<M::Record>,
+{
+    let (requests, queue) = mpsc::channel(QUEUE_MAX);
+    tokio::spawn(async move {
+        let mut queue = queue;
+        loop {
+            let mut machine = make();
+            if let Err(error) = load(&partition, &codec, &mut machine).await {
+                error!(partition = %partition, %error, "a coordinator cannot load its log; trying again");
+                // Whoever waits is told now (their receivers fail) instead of when their clients lose patience.
+                while queue.try_recv().is_ok() {}
+                if queue.is_closed() {
+                    return;
+                }
+                tokio::time::sleep(RELOAD_PAUSE).await;
+                continue;
+            }
+            loaded(&mut machine, clock.now());
+            let shell = Shell::new(&partition, &clock, &codec, machine);
+            match shell.run(&mut queue).await {
+                Ended::Stopped => return,
+                Ended::AppendFailed => {
+                    warn!(partition = %partition, "a coordinator could not write its log; it loads again");
+                    tokio::time::sleep(RELOAD_PAUSE).await;
+                }
+            }
+        }
+    });
+    Coordinator { requests }
+}
+
+async fn load<M: Machine, C: RecordCodec<M::Record>>(
+    partition: &Arc<Partition>,
+    codec: &C,
+    machine: &mut M,
+) -> Result<(), crate::error::PartitionError> {
+    let started = Instant::now();
+    let mut offset = partition.log_start_offset();
+    let (mut applied, mut skipped) = (0u64, 0u64);
+    while offset < partition.log_end_offset() {
+        let chunks = partition.read_all(offset, LOAD_BYTES).await?;
+        let before = offset;
+        for chunk in &chunks {
+            for batch in records::batches(chunk) {
+                let Ok(batch) = batch else { break };
+                offset = batch.next_offset();
+                if batch.is_control() {
+                    continue;
+                }
+                let Ok(set) = batch.records(RECORDS_MAX_BYTES) else {
+                    skipped += 1;
+                    continue;
+                };
+                for record in set.iter() {
+                    match record.ok().and_then(|record| codec.decode(record.key?, record.value)) {
+                        Some(record) => {
+                            machine.apply(&record);
+                            applied += 1;
+                        }
+                        None => skipped += 1,
+                    }
+                }
+            }
+        }
+        if offset == before {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    if applied + skipped > 0 {
+        info!(partition = %partition, applied, skipped, ms = started.elapsed().as_millis() as u64, "coordinator loaded");
+    }
+    Ok(())
+}
+
+enum Ended {
+    Stopped,
+    AppendFailed,
+}
+
+/// Replies that wait for one append to be durable.
+struct Committing<R> {
+    durable: oneshot::Receiver<Durable>,
+    replies: Vec<(oneshot::Sender<R>, R)>,
+}
+
+struct Shell<'a, M: Machine, C> {
+    partition: &'a Arc<Partition>,
+    clock: &'a Clock,
+    codec: &'a C,
+    machine: M,
+    /// Who waits for which number. As many as requests the machine holds.
+    waiting: HashMap<ReplyTo, oneshot::Sender<M::Response>>,
+    next_reply_to: u64,
+    committing: VecDeque<Committing<M::Response>>,
+    /// Decided and applied, not yet appended.
+    records: Vec<(Bytes, Option<Bytes>)>,
+    record_bytes: usize,
+    replies: Vec<Reply<M::Response>>,
+}
+
+impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
+    fn new(partition: &'a Arc<Partition>, clock: &'a Clock, codec: &'a C, machine: M) -> Self {
+        Shell {
+            partition,
+            clock,
+            codec,
+            machine,
+            waiting: HashMap::new(),
+            next_reply_to: 0,
+            committing: VecDeque::new(),
+            records: Vec::new(),
+            record_bytes: 0,
+            replies: Vec::new(),
+        }
+    }
+
+    async fn run(mut self, queue: &mut mpsc::Receiver<Submission<M>>) -> Ended {
+        let mut received = Vec::with_capacity(BATCH_MAX);
+        loop {
+            let deadline = self.machine.next_deadline_ms();
+            tokio::select! {
+                durable = next_durable(&mut self.committing) => {
+                    if !self.committed(durable) {
+                        return Ended::AppendFailed;
+                    }
+                }
+                count = queue.recv_many(&mut received, BATCH_MAX) => {
+                    if count == 0 {
+                        return Ended::Stopped;
+                    }
+                    for (request, sender) in received.drain(..) {
+                        self.handle(request, sender);
+                        if self.record_bytes > BATCH_BYTES && !self.append().await {
+                            return Ended::AppendFailed;
+                        }
+                    }
+                }
+                () = sleep_until(self.clock, deadline) => {
+                    let output = self.machine.expire(self.clock.now());
+                    self.take(output);
+                }
+            }
+            if !self.append().await {
+                return Ended::AppendFailed;
+            }
+        }
+    }
+
+    fn handle(&mut self, request: M::Request, sender: oneshot::Sender<M::Response>) {
+        let from = ReplyTo(self.next_reply_to);
+        self.next_reply_to += 1;
+        self.waiting.insert(from, sender);
+        let output = self.machine.handle(self.clock.now(), from, request);
+        self.take(output);
+    }
+
+    fn take(&mut self, output: Output<M>) {
+        for record in &output.records {
+            self.machine.apply(record);
+            let Some((key, value)) = self.codec.encode(record) else { continue };
+            self.record_bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+            self.records.push((key, value));
+        }
+        self.replies.extend(output.replies);
+    }
+
+    /// Appends what was decided and sorts the replies; false when the log refused.
+    async fn append(&mut self) -> bool {
+        let mut parked = Vec::new();
+        for reply in std::mem::take(&mut self.replies) {
+            let Some(sender) = self.waiting.remove(&reply.to) else { continue };
+            match reply.when {
+                When::Now => drop(sender.send(reply.response)),
+                When::Committed => parked.push((sender, reply.response)),
+            }
+        }
+        if !self.records.is_empty() {
+            let now_ms = self.clock.now().wall_ms;
+            let mut builder = BatchBuilder::new(0);
+            for (key, value) in self.records.drain(..) {
+                builder.append(now_ms, Some(&key), value.as_deref(), &[]);
+            }
+            self.record_bytes = 0;
+            let Ok(durable) = self.partition.append_internal(builder.build().into()).await else { return false };
+            self.committing.push_back(Committing { durable, replies: parked });
+        } else if let Some(last) = self.committing.back_mut() {
+            last.replies.extend(parked);
+        } else {
+            for (sender, response) in parked {
+                // Whoever asked may be gone.
+                let _ = sender.send(response);
+            }
+        }
+        true
+    }
+
+    /// The oldest append ended; false when it is not durable.
+    fn committed(&mut self, durable: Result<Durable, oneshot::error::RecvError>) -> bool {
+        let Some(done) = self.committing.pop_front() else { return true };
+        if !matches!(durable, Ok(Ok(()))) {
+            return false;
+        }
+        for (sender, response) in done.replies {
+            let _ = sender.send(response);
+        }
+        true
+    }
+}
+
+async fn next_durable<R>(committing: &mut VecDeque<Committing<R>>) -> Result<Durable, oneshot::error::RecvError> {
+    match committing.front_mut() {
+        Some(front) => (&mut front.durable).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(clock: &Clock, deadline_ms: Option<u64>) {
+    match deadline_ms {
+        Some(deadline_ms) => tokio::time::sleep_until(clock.instant_at(deadline_ms)).await,
+        None => std::future::pending().await,
+    }
+}

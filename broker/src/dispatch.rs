@@ -1,0 +1,178 @@
+//! The one table: a line per API, with its versions, how it runs, and its handler.
+//!
+//! ApiVersions, COMPAT.md and the decision what to do with a request all come from here, so an API cannot be
+//! advertised without a handler, nor handled without being advertised.
+
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use protocol::api::{Message, Request};
+use protocol::frame::{self, RequestHeader};
+use protocol::messages::*;
+use protocol::wire::Decoder;
+use tracing::{debug, warn};
+
+use crate::broker::Broker;
+use crate::context::Context;
+use crate::handlers;
+use crate::server::{ConnectionInfo, Frame};
+
+/// What a handler that may wait says.
+pub(crate) enum Later<R> {
+    /// The answer.
+    Now(R),
+    /// Its effects are ordered; the answer comes when something else has happened.
+    Wait(Pin<Box<dyn Future<Output = R> + Send>>),
+    /// The client expects no answer (produce with acks=0).
+    Silent,
+    /// The connection ends: the only way to tell a client that expects no answer of a failure.
+    Close,
+}
+
+impl<R> Later<R> {
+    /// An answer that waits for `future`.
+    pub(crate) fn wait(future: impl Future<Output = R> + Send + 'static) -> Later<R> {
+        Later::Wait(Box::pin(future))
+    }
+}
+
+/// What becomes of a frame.
+pub(crate) enum Step {
+    Reply(Vec<Bytes>),
+    Wait(Pin<Box<dyn Future<Output = Vec<Bytes>> + Send>>),
+    Silent,
+    Close,
+}
+
+type Run = dyn Fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Step> + Send>> + Send + Sync;
+
+/// A row of the table.
+pub(crate) struct Route {
+    pub(crate) key: i16,
+    pub(crate) name: &'static str,
+    pub(crate) versions: RangeInclusive<i16>,
+    pub(crate) flexible_from: Option<i16>,
+    run: Box<Run>,
+}
+
+/// The table, sorted by key.
+pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let mut routes = vec![
+        later::<ProduceRequest, _, _>(0..=13, handlers::produce::handle),
+        later::<FetchRequest, _, _>(4..=18, handlers::fetch::handle),
+        now::<ListOffsetsRequest, _, _>(0..=11, handlers::list_offsets::handle),
+        now::<MetadataRequest, _, _>(0..=13, handlers::metadata::handle),
+        later::<OffsetCommitRequest, _, _>(0..=10, handlers::offset_commit::handle),
+        later::<OffsetFetchRequest, _, _>(0..=10, handlers::offset_fetch::handle),
+        now::<FindCoordinatorRequest, _, _>(0..=6, handlers::find_coordinator::handle),
+        later::<JoinGroupRequest, _, _>(0..=9, handlers::join_group::handle),
+        later::<HeartbeatRequest, _, _>(0..=4, handlers::heartbeat::handle),
+        later::<LeaveGroupRequest, _, _>(0..=5, handlers::leave_group::handle),
+        later::<SyncGroupRequest, _, _>(0..=5, handlers::sync_group::handle),
+        later::<DescribeGroupsRequest, _, _>(0..=6, handlers::describe_groups::handle),
+        later::<ListGroupsRequest, _, _>(0..=5, handlers::list_groups::handle),
+        now::<ApiVersionsRequest, _, _>(0..=4, handlers::api_versions::handle),
+        now::<CreateTopicsRequest, _, _>(0..=7, handlers::create_topics::handle),
+        now::<DeleteTopicsRequest, _, _>(0..=6, handlers::delete_topics::handle),
+        now::<DeleteRecordsRequest, _, _>(0..=2, handlers::delete_records::handle),
+        now::<InitProducerIdRequest, _, _>(0..=5, handlers::init_producer_id::handle),
+        now::<OffsetForLeaderEpochRequest, _, _>(0..=4, handlers::offset_for_leader_epoch::handle),
+        now::<DescribeConfigsRequest, _, _>(0..=4, handlers::describe_configs::handle),
+        now::<AlterConfigsRequest, _, _>(0..=2, handlers::alter_configs::handle),
+        now::<DescribeLogDirsRequest, _, _>(0..=4, handlers::describe_log_dirs::handle),
+        now::<CreatePartitionsRequest, _, _>(0..=3, handlers::create_partitions::handle),
+        later::<DeleteGroupsRequest, _, _>(0..=2, handlers::delete_groups::handle),
+        now::<IncrementalAlterConfigsRequest, _, _>(0..=1, handlers::incremental_alter_configs::handle),
+        later::<OffsetDeleteRequest, _, _>(0..=0, handlers::offset_delete::handle),
+        now::<DescribeClusterRequest, _, _>(0..=2, handlers::describe_cluster::handle),
+        now::<DescribeTopicPartitionsRequest, _, _>(0..=0, handlers::describe_topic_partitions::handle),
+    ];
+    routes.sort_by_key(|route| route.key);
+    routes
+});
+
+/// An API whose handler answers before the next request of the connection starts.
+fn now<R, H, F>(versions: RangeInclusive<i16>, handler: H) -> Route
+where
+    R: Request + Send + 'static,
+    R::Response: Send + 'static,
+    H: Fn(Context, R) -> F + Send + Sync + Copy + 'static,
+    F: Future<Output = R::Response> + Send + 'static,
+{
+    later::<R, _, _>(versions, move |context, request| {
+        let answer = handler(context, request);
+        async move { Later::Now(answer.await) }
+    })
+}
+
+/// An API whose handler orders its effects first, and may then wait while later requests start.
+fn later<R, H, F>(versions: RangeInclusive<i16>, handler: H) -> Route
+where
+    R: Request + Send + 'static,
+    R::Response: Send + 'static,
+    H: Fn(Context, R) -> F + Send + Sync + Copy + 'static,
+    F: Future<Output = Later<R::Response>> + Send + 'static,
+{
+    let run = move |context: Context, body: Bytes| -> Pin<Box<dyn Future<Output = Step> + Send>> {
+        Box::pin(async move {
+            let (version, correlation_id) = (context.version, context.correlation_id);
+            let mut decoder = Decoder::new(body);
+            let request = match R::decode(&mut decoder, version) {
+                Ok(request) => request,
+                Err(error) => {
+                    let (client, client_id) = (context.connection.peer, &context.client_id);
+                    warn!(%client, client_id, api = R::NAME, version, %error, "connection closed: a request could not be read; the client and this broker disagree about its layout");
+                    return Step::Close;
+                }
+            };
+            drop(decoder);
+            match handler(context, request).await {
+                Later::Now(response) => Step::Reply(frame::encode_response(R::KEY, version, correlation_id, &response)),
+                Later::Wait(pending) => Step::Wait(Box::pin(async move {
+                    frame::encode_response(R::KEY, version, correlation_id, &pending.await)
+                })),
+                Later::Silent => Step::Silent,
+                Later::Close => Step::Close,
+            }
+        })
+    };
+    Route { key: R::KEY, name: R::NAME, versions, flexible_from: R::FLEXIBLE_FROM, run: Box::new(run) }
+}
+
+/// Starts one request. Returns when its effects are ordered before those of the next.
+pub(crate) async fn start(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, frame: Frame) -> Step {
+    let client = connection.peer;
+    let (header, body) = match RequestHeader::decode(frame.bytes) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            warn!(%client, %error, "connection closed: a request header could not be read; is this a Kafka client?");
+            return Step::Close;
+        }
+    };
+    let (key, version) = (header.api_key, header.api_version);
+    let route = ROUTES.binary_search_by_key(&key, |route| route.key).ok().map(|index| &ROUTES[index]);
+    let context = Context::new(broker, connection, &header);
+    match route {
+        Some(route) if route.versions.contains(&version) => {
+            debug!(%client, api = route.name, version, correlation_id = header.correlation_id, "request");
+            let step = (route.run)(context, body).await;
+            drop(frame.permit);
+            step
+        }
+        // The one request that is answered in any version, because its answer is how the versions are learned.
+        Some(_) if key == ApiVersionsRequest::KEY => Step::Reply(handlers::api_versions::unsupported(&context)),
+        Some(route) => {
+            let (api, client_id, supported) = (route.name, &context.client_id, format!("{:?}", route.versions));
+            warn!(%client, client_id, api, version, supported, "connection closed: this version of the API is not served; use a client release that asks ApiVersions, or upgrade Ottla");
+            Step::Close
+        }
+        None => {
+            let (api, client_id) = (frame::api_name(key), &context.client_id);
+            warn!(%client, client_id, key, api, version, "connection closed: this API is not served; upgrade Ottla, or switch off the client's feature that needs it");
+            Step::Close
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! ApiVersions: what this broker serves, from the dispatch table.
+//!
+//! v3 client software name and version (KIP-511), finalized features (KIP-584). v4 features with minimum 0.
+//! An unknown version is answered with UNSUPPORTED_VERSION in the layout of version 0, which every client can read.
+
+use bytes::Bytes;
+use protocol::ErrorCode;
+use protocol::frame;
+use protocol::messages::ApiVersionsRequest;
+use protocol::messages::api_versions::*;
+use protocol::api::Request;
+
+use crate::context::Context;
+use crate::dispatch::ROUTES;
+
+/// From this version a client names its software.
+const FIRST_NAMED_VERSION: i16 = 3;
+/// Layout of the answer to a version that is not known here.
+const FALLBACK_VERSION: i16 = 0;
+
+/// Answers with the table.
+pub(crate) async fn handle(context: Context, request: ApiVersionsRequest) -> ApiVersionsResponse {
+    if context.version >= FIRST_NAMED_VERSION {
+        let (name, version) = (request.client_software_name, request.client_software_version);
+        if !is_software_name(&name) || !is_software_name(&version) {
+            return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..Default::default() };
+        }
+        // A client says it once per connection; a second time changes nothing.
+        let _ = context.connection.software.set((name, version));
+    }
+    ApiVersionsResponse { api_keys: api_keys(), ..Default::default() }
+}
+
+fn api_keys() -> Vec<ApiVersion> {
+    ROUTES.iter().map(|route| api_version(route.key, *route.versions.start(), *route.versions.end())).collect()
+}
+
+fn api_version(api_key: i16, min_version: i16, max_version: i16) -> ApiVersion {
+    ApiVersion { api_key, min_version, max_version, ..Default::default() }
+}
+
+/// The answer to an ApiVersions request in a version that is not known here; its body was not read.
+pub(crate) fn unsupported(context: &Context) -> Vec<Bytes> {
+    let versions = ROUTES
+        .iter()
+        .filter(|route| route.key == ApiVersionsRequest::KEY)
+        .map(|route| api_version(route.key, *route.versions.start(), *route.versions.end()))
+        .collect();
+    let response =
+        ApiVersionsResponse { error_code: ErrorCode::UNSUPPORTED_VERSION, api_keys: versions, ..Default::default() };
+    frame::encode_response(ApiVersionsRequest::KEY, FALLBACK_VERSION, context.correlation_id, &response)
+}
+
+/// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`, as Kafka checks it.
+fn is_software_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    first.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_are_checked_as_kafka_does() {
+        for good in ["sarama", "apache-kafka-java", "4.3.1", "a"] {
+            assert!(is_software_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a b", "ä", "a/b"] {
+            assert!(!is_software_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_has_no_key_twice() {
+        assert!(ROUTES.windows(2).all(|pair| pair[0].key < pair[1].key));
+    }
+}

@@ -1,0 +1,58 @@
+//! CreatePartitions: a topic gets more partitions.
+
+use std::collections::BTreeSet;
+
+use protocol::ErrorCode;
+use protocol::messages::CreatePartitionsRequest;
+use protocol::messages::create_partitions::*;
+use state::cluster::{Command, MorePartitions, Refusal, place_more_partitions};
+use tracing::info;
+
+use crate::context::Context;
+use crate::controller::{self, placement_seed};
+
+/// Adds partitions to each topic, or only says whether it would (`validate_only`).
+pub(crate) async fn handle(context: Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
+    let mut seen = BTreeSet::new();
+    let twice: BTreeSet<String> =
+        request.topics.iter().filter(|topic| !seen.insert(&topic.name)).map(|topic| topic.name.clone()).collect();
+    let mut results = Vec::with_capacity(request.topics.len());
+    let mut answered = BTreeSet::new();
+    for topic in request.topics {
+        let name = topic.name.clone();
+        let outcome = if twice.contains(&name) {
+            if !answered.insert(name.clone()) {
+                continue;
+            }
+            Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name."))
+        } else {
+            create(&context, topic, request.validate_only).await
+        };
+        let (error_code, error_message) = match outcome {
+            Ok(()) => (ErrorCode::NONE, None),
+            Err(refusal) => (refusal.error, Some(refusal.message)),
+        };
+        results.push(CreatePartitionsTopicResult { name, error_code, error_message, ..Default::default() });
+    }
+    CreatePartitionsResponse { results, ..Default::default() }
+}
+
+async fn create(context: &Context, wanted: CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
+    let image = context.broker.image();
+    let topic = image.topic(&wanted.name).ok_or_else(|| {
+        let message = format!("The topic '{}' does not exist.", wanted.name);
+        Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message)
+    })?;
+    let chosen: Option<Vec<Vec<i32>>> =
+        wanted.assignments.map(|assignments| assignments.into_iter().map(|a| a.broker_ids).collect());
+    let assignments =
+        place_more_partitions(&image, topic, wanted.count, chosen.as_deref(), placement_seed(&image))?;
+    if validate_only {
+        return Ok(());
+    }
+    let more = MorePartitions { topic_id: topic.id, count: wanted.count, assignments };
+    let proposed = controller::propose(&context.broker, Command::CreatePartitions(vec![more])).await;
+    controller::first(proposed.map_err(|code| Refusal::new(code, "the metadata log did not take the change"))?)?;
+    info!(topic = wanted.name, partitions = wanted.count, client_id = context.client_id, "partitions added");
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! DeleteTopics.
+//!
+//! v5 messages. v6 by id.
+
+use std::collections::BTreeMap;
+
+use protocol::messages::DeleteTopicsRequest;
+use protocol::messages::delete_topics::*;
+use protocol::{ErrorCode, Uuid};
+use state::cluster::{Command, Image};
+use tracing::info;
+
+use crate::context::Context;
+use crate::controller;
+
+/// Below this version topics come as a plain list of names.
+const FIRST_ID_VERSION: i16 = 6;
+/// Below this version a client does not know TOPIC_DELETION_DISABLED.
+const FIRST_DISABLED_VERSION: i16 = 3;
+
+/// Deletes each topic that exists. When the answer leaves, it is gone for the next request.
+pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+    let wanted: Vec<DeleteTopicState> = if context.version < FIRST_ID_VERSION {
+        let named = |name| DeleteTopicState { name: Some(name), ..Default::default() };
+        request.topic_names.into_iter().map(named).collect()
+    } else {
+        request.topics
+    };
+    let mut results: Vec<DeletableTopicResult> = Vec::with_capacity(wanted.len());
+    let mut doomed: BTreeMap<Uuid, usize> = BTreeMap::new();
+    let image = context.broker.image();
+    for topic in wanted {
+        let answer = DeletableTopicResult { name: topic.name.clone(), topic_id: topic.topic_id, ..Default::default() };
+        match find(&context, &image, &topic) {
+            Ok((name, id)) if !doomed.contains_key(&id) => {
+                doomed.insert(id, results.len());
+                results.push(DeletableTopicResult { name: Some(name), topic_id: id, ..answer });
+            }
+            Ok(_) => results.push(DeletableTopicResult {
+                error_code: ErrorCode::INVALID_REQUEST,
+                error_message: Some("Duplicate topic in the request.".into()),
+                ..answer
+            }),
+            Err((error_code, message)) => {
+                results.push(DeletableTopicResult { error_code, error_message: Some(message), ..answer });
+            }
+        }
+    }
+    delete(&context, &mut results, &doomed).await;
+    DeleteTopicsResponse { responses: results, ..Default::default() }
+}
+
+fn find(context: &Context, image: &Image, topic: &DeleteTopicState) -> Result<(String, Uuid), (ErrorCode, String)> {
+    if !context.broker.config().delete_topic_enable {
+        let code = if context.version < FIRST_DISABLED_VERSION {
+            ErrorCode::INVALID_REQUEST
+        } else {
+            ErrorCode::TOPIC_DELETION_DISABLED
+        };
+        return Err((code, "Topic deletion is disabled (delete.topic.enable=false).".into()));
+    }
+    let unknown = |code: ErrorCode| (code, "This server does not host this topic.".to_string());
+    match &topic.name {
+        Some(_) if !topic.topic_id.is_zero() => {
+            Err((ErrorCode::INVALID_REQUEST, "You may not specify both topic name and topic id.".into()))
+        }
+        Some(name) => {
+            let found = image.topic(name).ok_or_else(|| unknown(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
+            Ok((found.name.to_string(), found.id))
+        }
+        None if topic.topic_id.is_zero() => {
+            Err((ErrorCode::INVALID_REQUEST, "Neither topic name nor id were specified.".into()))
+        }
+        None => {
+            let found = image.topic_by_id(topic.topic_id).ok_or_else(|| unknown(ErrorCode::UNKNOWN_TOPIC_ID))?;
+            Ok((found.name.to_string(), found.id))
+        }
+    }
+}
+
+async fn delete(context: &Context, results: &mut [DeletableTopicResult], doomed: &BTreeMap<Uuid, usize>) {
+    if doomed.is_empty() {
+        return;
+    }
+    let ids: Vec<Uuid> = doomed.keys().copied().collect();
+    let names: Vec<String> = doomed.values().filter_map(|place| results[*place].name.clone()).collect();
+    match controller::propose(&context.broker, Command::DeleteTopics(ids.clone())).await {
+        Ok(applied) => {
+            for (id, outcome) in ids.iter().zip(applied.into_items()) {
+                if let Err(refusal) = outcome {
+                    let result = &mut results[doomed[id]];
+                    result.error_code = refusal.error;
+                    result.error_message = Some(refusal.message);
+                }
+            }
+            info!(topics = ?names, client_id = context.client_id, "topics deleted");
+            context.broker.groups().topics_deleted(&context.broker, names).await;
+        }
+        Err(code) => {
+            for place in doomed.values() {
+                results[*place].error_code = code;
+            }
+        }
+    }
+}

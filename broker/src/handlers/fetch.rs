@@ -1,0 +1,181 @@
+//! Fetch: read record batches, and wait for them.
+//!
+//! v7 incremental sessions (KIP-227). v9 leader epochs (KIP-320). v10 zstd. v11 preferred replica (KIP-392).
+//! v12 diverging epochs (KIP-595). v13 topic ids (KIP-516). Below v4 come message formats that are not stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::messages::FetchRequest;
+use protocol::messages::fetch::*;
+use protocol::wire::Records;
+use protocol::{ErrorCode, Uuid};
+use tokio::time::{Instant, timeout_at};
+
+use crate::broker::Broker;
+use crate::context::Context;
+use crate::dispatch::Later;
+use crate::fetch_session::{FetchPlan, Seen, SessionRequest, TopicKey, Wanted};
+use crate::partition::{FetchWaiter, Partition, ReadLimits, Slice, read_all_partitions};
+
+/// Topic ids instead of names.
+const FIRST_ID_VERSION: i16 = 13;
+/// Before this version clients know no KAFKA_STORAGE_ERROR and are told NOT_LEADER_OR_FOLLOWER instead.
+const FIRST_STORAGE_ERROR_VERSION: i16 = 6;
+const FIRST_SESSION_VERSION: i16 = 7;
+/// Below this version a consumer cannot read zstd.
+const FIRST_ZSTD_VERSION: i16 = 10;
+const READ_COMMITTED: i8 = 1;
+
+/// Reads what is there, or waits up to `max_wait_ms` for `min_bytes`.
+pub(crate) async fn handle(context: Context, request: FetchRequest) -> Later<FetchResponse> {
+    let started = Instant::now();
+    let (max_wait_ms, min_bytes, max_bytes) = (request.max_wait_ms, request.min_bytes, request.max_bytes);
+    let read_committed = request.isolation_level == READ_COMMITTED;
+    let plan = match plan(&context, request) {
+        Ok(plan) => plan,
+        Err(error_code) => return Later::Now(FetchResponse { error_code, ..Default::default() }),
+    };
+    let limit = usize::try_from(max_bytes).unwrap_or(0).min(context.broker.config().fetch_max_bytes);
+    let fetch = Fetch { context, plan, limit, min_bytes: usize::try_from(min_bytes).unwrap_or(0), read_committed };
+    let wait = Duration::from_millis(u64::try_from(max_wait_ms).unwrap_or(0));
+    Later::wait(async move { fetch.run(started, wait).await })
+}
+
+fn plan(context: &Context, request: FetchRequest) -> Result<FetchPlan, ErrorCode> {
+    let by_id = context.version >= FIRST_ID_VERSION;
+    let key = |name: &str, id: Uuid| if by_id { TopicKey::Id(id) } else { TopicKey::Name(name.into()) };
+    let mut wanted = Vec::new();
+    for topic in &request.topics {
+        let topic_key = key(&topic.topic, topic.topic_id);
+        wanted.extend(topic.partitions.iter().map(|partition| Wanted {
+            topic: topic_key.clone(),
+            partition: partition.partition,
+            fetch_offset: partition.fetch_offset,
+            current_leader_epoch: partition.current_leader_epoch,
+            last_fetched_epoch: partition.last_fetched_epoch,
+            max_bytes: partition.partition_max_bytes,
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in &request.forgotten_topics_data {
+        let topic_key = key(&topic.topic, topic.topic_id);
+        forgotten.extend(topic.partitions.iter().map(|partition| (topic_key.clone(), *partition)));
+    }
+    let (session_id, epoch) =
+        if context.version < FIRST_SESSION_VERSION { (0, -1) } else { (request.session_id, request.session_epoch) };
+    context.broker.sessions().plan(SessionRequest { session_id, epoch, by_id, wanted, forgotten })
+}
+
+struct Fetch {
+    context: Context,
+    plan: FetchPlan,
+    limit: usize,
+    min_bytes: usize,
+    read_committed: bool,
+}
+
+/// What one partition gave.
+pub(crate) struct Found {
+    pub(crate) error_code: ErrorCode,
+    pub(crate) slice: Slice,
+}
+
+impl Fetch {
+    async fn run(self, started: Instant, wait: Duration) -> FetchResponse {
+        let deadline = started + wait;
+        loop {
+            let resolved = self.resolve();
+            // Registered before reading, so that an append between the two is not missed.
+            let waiter = FetchWaiter::new(self.min_bytes);
+            for partition in resolved.iter().filter_map(|partition| partition.as_ref().ok()) {
+                partition.fetch_waiters().register(&waiter);
+            }
+            let found = self.read(resolved).await;
+            let bytes: usize = found.iter().map(|found| found.slice.len()).sum();
+            let hurry = found.iter().any(|found| found.error_code.is_error() || found.slice.diverging.is_some());
+            if bytes >= self.min_bytes || hurry || self.plan.wanted.is_empty() || Instant::now() >= deadline {
+                return self.response(found);
+            }
+            // Bytes that are there already count towards the minimum: wait for the rest only.
+            waiter.progress(bytes);
+            drop(found);
+            if timeout_at(deadline, waiter.wait()).await.is_err() {
+                // Out of patience: answer with what is there, in one more round.
+                continue;
+            }
+        }
+    }
+
+    fn resolve(&self) -> Vec<Result<Arc<Partition>, ErrorCode>> {
+        self.plan.wanted.iter().map(|wanted| resolve(&self.context.broker, wanted)).collect()
+    }
+
+    async fn read(&self, partitions: Vec<Result<Arc<Partition>, ErrorCode>>) -> Vec<Found> {
+        let limits = ReadLimits { total_bytes: self.limit, allow_zstd: self.context.version >= FIRST_ZSTD_VERSION };
+        read_all_partitions(&self.plan.wanted, partitions, limits).await
+    }
+
+    fn response(&self, found: Vec<Found>) -> FetchResponse {
+        let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+        for (wanted, found) in self.plan.wanted.iter().zip(found) {
+            let seen = Seen {
+                high_watermark: found.slice.high_watermark,
+                log_start_offset: found.slice.log_start_offset,
+                has_records: found.slice.len() > 0,
+                must_tell: found.error_code.is_error() || found.slice.diverging.is_some(),
+            };
+            if !self.plan.tell(&wanted.topic, wanted.partition, seen) {
+                continue;
+            }
+            let (topic, topic_id) = match &wanted.topic {
+                TopicKey::Name(name) => (name.to_string(), Uuid::ZERO),
+                TopicKey::Id(id) => (String::new(), *id),
+            };
+            let answer = self.partition_data(wanted, found);
+            match responses.last_mut() {
+                Some(last) if last.topic == topic && last.topic_id == topic_id => last.partitions.push(answer),
+                _ => responses.push(FetchableTopicResponse {
+                    topic,
+                    topic_id,
+                    partitions: vec![answer],
+                    ..Default::default()
+                }),
+            }
+        }
+        FetchResponse { session_id: self.plan.session_id, responses, ..Default::default() }
+    }
+
+    fn partition_data(&self, wanted: &Wanted, found: Found) -> PartitionData {
+        let error_code = match found.error_code {
+            ErrorCode::KAFKA_STORAGE_ERROR if self.context.version < FIRST_STORAGE_ERROR_VERSION => {
+                ErrorCode::NOT_LEADER_OR_FOLLOWER
+            }
+            code => code,
+        };
+        let slice = found.slice;
+        PartitionData {
+            partition_index: wanted.partition,
+            error_code,
+            high_watermark: slice.high_watermark,
+            last_stable_offset: slice.high_watermark,
+            log_start_offset: slice.log_start_offset,
+            diverging_epoch: slice
+                .diverging
+                .map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset, ..Default::default() })
+                .unwrap_or_default(),
+            // Only readers of committed records get the list; nothing is ever aborted while transactions are not served.
+            aborted_transactions: self.read_committed.then(Vec::new),
+            preferred_read_replica: -1,
+            records: Some(Records::from_chunks(slice.chunks)),
+            ..Default::default()
+        }
+    }
+}
+
+fn resolve(broker: &Broker, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
+    match &wanted.topic {
+        TopicKey::Name(name) => broker.partitions().leader_by_name(name, wanted.partition),
+        TopicKey::Id(id) => broker.partitions().leader_by_id(*id, wanted.partition),
+    }
+}

@@ -1,0 +1,79 @@
+//! FindCoordinator: which broker keeps a group.
+//!
+//! v1 coordinator types. v4 several keys at once (KIP-699). The offsets topic is created here, before the answer, so
+//! that a client never has to wait and ask again.
+
+use protocol::ErrorCode;
+use protocol::messages::FindCoordinatorRequest;
+use protocol::messages::find_coordinator::*;
+use tracing::warn;
+
+use crate::context::Context;
+
+const FIRST_BATCHED_VERSION: i16 = 4;
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+
+struct Found {
+    error_code: ErrorCode,
+    error_message: Option<String>,
+    node_id: i32,
+    host: String,
+    port: i32,
+}
+
+impl Found {
+    fn error(error_code: ErrorCode, message: &str) -> Found {
+        Found { error_code, error_message: Some(message.into()), node_id: -1, host: String::new(), port: -1 }
+    }
+}
+
+/// Finds the coordinator of each key.
+pub(crate) async fn handle(context: Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+    if context.version < FIRST_BATCHED_VERSION {
+        let found = find(&context, request.key_type, &request.key).await;
+        return FindCoordinatorResponse {
+            error_code: found.error_code,
+            error_message: found.error_message,
+            node_id: found.node_id,
+            host: found.host,
+            port: found.port,
+            ..Default::default()
+        };
+    }
+    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+    for key in request.coordinator_keys {
+        let found = find(&context, request.key_type, &key).await;
+        coordinators.push(Coordinator {
+            key,
+            node_id: found.node_id,
+            host: found.host,
+            port: found.port,
+            error_code: found.error_code,
+            error_message: found.error_message,
+            ..Default::default()
+        });
+    }
+    FindCoordinatorResponse { coordinators, ..Default::default() }
+}
+
+async fn find(context: &Context, key_type: i8, key: &str) -> Found {
+    match key_type {
+        GROUP => {}
+        TRANSACTION => {
+            let (client, client_id) = (context.connection.peer, &context.client_id);
+            warn!(%client, client_id, transactional_id = key, "transactions are not served by this release; use an idempotent producer without a transactional id");
+            return Found::error(ErrorCode::INVALID_REQUEST, "transactions are not served by this release");
+        }
+        _ => return Found::error(ErrorCode::INVALID_REQUEST, "unknown coordinator type"),
+    }
+    match context.broker.groups().coordinator_of(&context.broker, key).await {
+        Ok(node_id) => match context.broker.endpoint_of(node_id, &context.connection) {
+            Some((host, port)) => {
+                Found { error_code: ErrorCode::NONE, error_message: None, node_id, host, port: i32::from(port) }
+            }
+            None => Found::error(ErrorCode::COORDINATOR_NOT_AVAILABLE, "the coordinator has no listener of this name"),
+        },
+        Err(code) => Found::error(code, "the offsets topic is not available"),
+    }
+}

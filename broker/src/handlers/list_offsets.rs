@@ -1,0 +1,125 @@
+//! ListOffsets: the offset of a moment.
+//!
+//! v0 answers a list of segment starts. v1 one offset and its timestamp. v4 leader epochs (KIP-320). v7 the record
+//! with the largest timestamp (KIP-734). v8 local log start (KIP-405). v9 last tiered, v10 a time-out, v11 earliest
+//! pending upload: without tiered storage these are unknown offsets.
+
+use std::sync::Arc;
+
+use protocol::ErrorCode;
+use protocol::messages::ListOffsetsRequest;
+use protocol::messages::list_offsets::*;
+
+use crate::context::Context;
+use crate::error::read_code;
+use crate::partition::Partition;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+/// The first version that knows each special timestamp.
+const FIRST_MAX_TIMESTAMP_VERSION: i16 = 7;
+const FIRST_EARLIEST_LOCAL_VERSION: i16 = 8;
+const FIRST_LATEST_TIERED_VERSION: i16 = 9;
+const FIRST_EARLIEST_PENDING_VERSION: i16 = 11;
+
+/// What one lookup found: offset and timestamp are −1 when there is none.
+struct Found {
+    offset: i64,
+    timestamp: i64,
+    leader_epoch: i32,
+}
+
+const NOTHING: Found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
+
+/// Looks up each partition.
+pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for (place, wanted) in topic.partitions.iter().enumerate() {
+            // The same partition twice has no answer that a client could tell apart.
+            let again = topic.partitions.iter().enumerate().any(|(other, p)| {
+                other != place && p.partition_index == wanted.partition_index
+            });
+            partitions.push(if again {
+                failed(wanted.partition_index, ErrorCode::INVALID_REQUEST)
+            } else {
+                partition_response(&context, &topic.name, wanted).await
+            });
+        }
+        topics.push(ListOffsetsTopicResponse { name: topic.name, partitions, ..Default::default() });
+    }
+    ListOffsetsResponse { topics, ..Default::default() }
+}
+
+fn failed(partition_index: i32, error_code: ErrorCode) -> ListOffsetsPartitionResponse {
+    ListOffsetsPartitionResponse { partition_index, error_code, ..Default::default() }
+}
+
+async fn partition_response(
+    context: &Context,
+    topic: &str,
+    wanted: &ListOffsetsPartition,
+) -> ListOffsetsPartitionResponse {
+    let index = wanted.partition_index;
+    let partition = match context.broker.partitions().leader_by_name(topic, index) {
+        Ok(partition) => partition,
+        Err(code) => return failed(index, code),
+    };
+    if let Err(code) = partition.check_leader_epoch(wanted.current_leader_epoch) {
+        return failed(index, code);
+    }
+    if context.version == 0 {
+        let offsets = partition.segment_offsets_before(wanted.timestamp, wanted.max_num_offsets);
+        return ListOffsetsPartitionResponse {
+            partition_index: index,
+            old_style_offsets: offsets,
+            ..Default::default()
+        };
+    }
+    match find(context.version, &partition, wanted.timestamp).await {
+        Ok(found) => ListOffsetsPartitionResponse {
+            partition_index: index,
+            offset: found.offset,
+            timestamp: found.timestamp,
+            leader_epoch: found.leader_epoch,
+            ..Default::default()
+        },
+        Err(code) => failed(index, code),
+    }
+}
+
+async fn find(version: i16, partition: &Arc<Partition>, timestamp: i64) -> Result<Found, ErrorCode> {
+    let at = |offset| Found { offset, timestamp: -1, leader_epoch: partition.epoch_of(offset) };
+    let known_since = |first: i16| if version < first { Err(ErrorCode::UNSUPPORTED_VERSION) } else { Ok(()) };
+    match timestamp {
+        LATEST => Ok(Found { leader_epoch: partition.latest_epoch(), ..at(partition.high_watermark()) }),
+        EARLIEST => Ok(at(partition.log_start_offset())),
+        EARLIEST_LOCAL => {
+            known_since(FIRST_EARLIEST_LOCAL_VERSION)?;
+            Ok(at(partition.log_start_offset()))
+        }
+        MAX_TIMESTAMP => {
+            known_since(FIRST_MAX_TIMESTAMP_VERSION)?;
+            by_time(partition, None).await
+        }
+        LATEST_TIERED => known_since(FIRST_LATEST_TIERED_VERSION).map(|()| NOTHING),
+        EARLIEST_PENDING_UPLOAD => known_since(FIRST_EARLIEST_PENDING_VERSION).map(|()| NOTHING),
+        negative if negative < 0 => Err(ErrorCode::UNSUPPORTED_VERSION),
+        moment => by_time(partition, Some(moment)).await,
+    }
+}
+
+/// The first record at or after `moment`, or, without one, the record with the largest timestamp.
+async fn by_time(partition: &Arc<Partition>, moment: Option<i64>) -> Result<Found, ErrorCode> {
+    let found = Arc::clone(partition).find_by_time(moment).await.map_err(|error| read_code(&error))?;
+    Ok(found.map_or(NOTHING, |(offset, timestamp)| Found {
+        offset,
+        timestamp,
+        leader_epoch: partition.epoch_of(offset),
+    }))
+}

@@ -1,0 +1,225 @@
+//! Produce: append record batches.
+//!
+//! v0-2 carry message formats that this release does not store; they are answered with UNSUPPORTED_VERSION in their
+//! own layout instead of a closed connection. v7 zstd. v8 record errors (KIP-467). v10 current leader (KIP-951).
+//! v13 topic ids (KIP-516).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::messages::ProduceRequest;
+use protocol::messages::produce::*;
+use protocol::records::{Batch, Codec};
+use protocol::{ErrorCode, Uuid};
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use crate::context::Context;
+use crate::dispatch::Later;
+use crate::error::{AppendFailure, append_failure};
+use crate::partition::{Durable, Partition, append_batches};
+
+/// The oldest version whose record batches are stored as they come.
+const FIRST_BATCH_VERSION: i16 = 3;
+/// Below this version a client cannot know zstd.
+const FIRST_ZSTD_VERSION: i16 = 7;
+
+const ACKS_ALL: i16 = -1;
+const ACKS_NONE: i16 = 0;
+const ACKS_LEADER: i16 = 1;
+
+/// One partition's part of the request, on its way to an answer.
+struct Item {
+    topic: usize,
+    index: i32,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Append { partition: Arc<Partition>, batch: Bytes },
+    Failed(AppendFailure),
+    Appended { appended: storage::Appended, log_start_offset: i64, durable: Option<oneshot::Receiver<Durable>> },
+}
+
+/// Appends every partition's batch, in order, and answers as `acks` asks.
+pub(crate) async fn handle(context: Context, request: ProduceRequest) -> Later<ProduceResponse> {
+    let acks = request.acks;
+    let topics: Vec<(String, Uuid)> = request.topic_data.iter().map(|t| (t.name.clone(), t.topic_id)).collect();
+    let mut items = resolve(&context, request);
+    append_all(&mut items, acks).await;
+
+    if acks == ACKS_NONE {
+        return answer_none(&context, &topics, &items);
+    }
+    if items.iter().any(|item| matches!(&item.outcome, Outcome::Appended { durable: Some(_), .. })) {
+        return Later::wait(async move {
+            for item in &mut items {
+                wait_durable(item).await;
+            }
+            response(&context, topics, items)
+        });
+    }
+    Later::Now(response(&context, topics, items))
+}
+
+fn resolve(context: &Context, request: ProduceRequest) -> Vec<Item> {
+    let refusal = refuse_whole(context, &request);
+    let mut items = Vec::new();
+    for (topic, data) in request.topic_data.into_iter().enumerate() {
+        for partition_data in data.partition_data {
+            let outcome = match &refusal {
+                Some(failure) => Outcome::Failed(failure.clone()),
+                None => {
+                    let name = (context.version < 13).then_some(data.name.as_str());
+                    resolve_one(context, name, data.topic_id, partition_data.index, partition_data.records)
+                        .unwrap_or_else(Outcome::Failed)
+                }
+            };
+            items.push(Item { topic, index: partition_data.index, outcome });
+        }
+    }
+    items
+}
+
+/// Errors that hit every partition alike.
+fn refuse_whole(context: &Context, request: &ProduceRequest) -> Option<AppendFailure> {
+    if context.version < FIRST_BATCH_VERSION {
+        let (client, client_id) = (context.connection.peer, &context.client_id);
+        warn!(%client, client_id, version = context.version, "produce refused: message formats before Kafka 0.11 are not stored; set the client's version to 0.11 or newer");
+        return Some(AppendFailure::code(ErrorCode::UNSUPPORTED_VERSION));
+    }
+    if ![ACKS_ALL, ACKS_NONE, ACKS_LEADER].contains(&request.acks) {
+        return Some(AppendFailure::code(ErrorCode::INVALID_REQUIRED_ACKS));
+    }
+    None
+}
+
+fn resolve_one(
+    context: &Context,
+    name: Option<&str>,
+    id: Uuid,
+    index: i32,
+    records: Option<protocol::wire::Records>,
+) -> Result<Outcome, AppendFailure> {
+    let partition = match name {
+        Some(name) => context.broker.partitions().leader_by_name(name, index),
+        None => context.broker.partitions().leader_by_id(id, index),
+    }
+    .map_err(AppendFailure::code)?;
+    if partition.is_internal() {
+        return Err(AppendFailure::code(ErrorCode::INVALID_TOPIC_EXCEPTION));
+    }
+    let batch = records.map(protocol::wire::Records::into_bytes).unwrap_or_default();
+    if batch.is_empty() {
+        return Err(AppendFailure::new(ErrorCode::INVALID_RECORD, "a produce request must carry a record batch"));
+    }
+    if let Ok(header) = Batch::parse(&batch) {
+        if header.codec() == Ok(Codec::Zstd) && context.version < FIRST_ZSTD_VERSION {
+            return Err(AppendFailure::new(
+                ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+                "zstd needs produce version 7 or newer",
+            ));
+        }
+        if header.is_transactional() {
+            return Err(AppendFailure::new(
+                ErrorCode::INVALID_TXN_STATE,
+                "transactions are not served by this release",
+            ));
+        }
+    }
+    Ok(Outcome::Append { partition, batch })
+}
+
+async fn append_all(items: &mut [Item], acks: i16) {
+    let mut jobs = Vec::new();
+    let mut places = Vec::new();
+    for (place, item) in items.iter().enumerate() {
+        if let Outcome::Append { partition, batch } = &item.outcome {
+            jobs.push((Arc::clone(partition), batch.clone()));
+            places.push(place);
+        }
+    }
+    if jobs.is_empty() {
+        return;
+    }
+    // The items keep no reference to the bytes, so that storage may patch them in place.
+    for place in &places {
+        if let Outcome::Append { batch, .. } = &mut items[*place].outcome {
+            *batch = Bytes::new();
+        }
+    }
+    let results = append_batches(jobs, acks == ACKS_ALL).await;
+    for (place, result) in places.into_iter().zip(results) {
+        let Outcome::Append { partition, .. } = &items[place].outcome else { continue };
+        items[place].outcome = match result {
+            Ok((appended, durable)) => {
+                Outcome::Appended { appended, log_start_offset: partition.log_start_offset(), durable }
+            }
+            Err(error) => Outcome::Failed(append_failure(partition, &error)),
+        };
+    }
+}
+
+async fn wait_durable(item: &mut Item) {
+    let Outcome::Appended { durable, .. } = &mut item.outcome else { return };
+    let Some(receiver) = durable.take() else { return };
+    match receiver.await {
+        Ok(Ok(())) => {}
+        Ok(Err(code)) => item.outcome = Outcome::Failed(AppendFailure::code(code)),
+        // The partition was dropped under us: deleted, or the broker stops.
+        Err(_) => item.outcome = Outcome::Failed(AppendFailure::code(ErrorCode::NOT_LEADER_OR_FOLLOWER)),
+    }
+}
+
+/// acks=0 gets no answer, so a failure can only be told by closing the connection: the client then asks for metadata
+/// again. It is logged, because the client never learns which records were lost.
+fn answer_none(context: &Context, topics: &[(String, Uuid)], items: &[Item]) -> Later<ProduceResponse> {
+    let mut failed = items.iter().filter_map(|item| match &item.outcome {
+        Outcome::Failed(failure) => Some((item, failure)),
+        _ => None,
+    });
+    match failed.next() {
+        None => Later::Silent,
+        Some((item, failure)) => {
+            let (client, client_id) = (context.connection.peer, &context.client_id);
+            let (topic, partition, more) = (&topics[item.topic].0, item.index, failed.count());
+            warn!(%client, client_id, topic, partition, more, error = %failure.code, "connection closed: a produce with acks=0 was refused and its records are lost; use acks=1 or all to learn of it in the client");
+            Later::Close
+        }
+    }
+}
+
+fn response(context: &Context, topics: Vec<(String, Uuid)>, items: Vec<Item>) -> ProduceResponse {
+    let mut responses: Vec<_> = topics
+        .into_iter()
+        .map(|(name, topic_id)| TopicProduceResponse { name, topic_id, ..Default::default() })
+        .collect();
+    let mut leader_asked = false;
+    for item in items {
+        let mut answer = PartitionProduceResponse { index: item.index, base_offset: -1, ..Default::default() };
+        match item.outcome {
+            Outcome::Appended { appended, log_start_offset, .. } => {
+                answer.base_offset = appended.base_offset;
+                answer.log_append_time_ms = appended.log_append_time_ms.unwrap_or(-1);
+                answer.log_start_offset = log_start_offset;
+            }
+            Outcome::Failed(failure) => {
+                leader_asked |= failure.code == ErrorCode::NOT_LEADER_OR_FOLLOWER;
+                answer.error_code = failure.code;
+                answer.error_message = failure.message;
+                answer.record_errors = failure
+                    .records
+                    .into_iter()
+                    .map(|(batch_index, message)| BatchIndexAndErrorMessage {
+                        batch_index,
+                        batch_index_error_message: message,
+                    })
+                    .collect();
+            }
+            Outcome::Append { .. } => answer.error_code = ErrorCode::UNKNOWN_SERVER_ERROR,
+        }
+        responses[item.topic].partition_responses.push(answer);
+    }
+    let _ = (leader_asked, context);
+    ProduceResponse { responses, ..Default::default() }
+}

@@ -1,0 +1,171 @@
+//! Partitions as the broker serves them: a log, and everybody who waits for it.
+
+mod append;
+mod flusher;
+mod housekeeping;
+mod read;
+mod registry;
+mod waiting;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use protocol::{ErrorCode, Uuid};
+use storage::{PartitionLog, StorageError};
+use tokio::sync::oneshot;
+
+pub(crate) use append::{append_batches, AppendResult};
+pub(crate) use flusher::Flusher;
+pub(crate) use housekeeping::housekeeping;
+pub(crate) use read::{ReadLimits, Slice, read_all_partitions};
+pub(crate) use registry::Partitions;
+pub(crate) use waiting::{DurabilityWaiters, Durable, FetchWaiter, FetchWaiters};
+
+/// A partition that this broker leads.
+pub(crate) struct Partition {
+    topic: Arc<str>,
+    index: i32,
+    topic_id: Uuid,
+    leader_epoch: AtomicI32,
+    log: PartitionLog,
+    flusher: Flusher,
+    /// Whether it stands in one of the flusher's lists already.
+    queued_urgent: AtomicBool,
+    queued_lazy: AtomicBool,
+    fetch_waiters: FetchWaiters,
+    durability_waiters: DurabilityWaiters,
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.index)
+    }
+}
+
+impl Partition {
+    fn new(topic: Arc<str>, index: i32, topic_id: Uuid, leader_epoch: i32, log: PartitionLog, flusher: Flusher) -> Self {
+        Partition {
+            topic,
+            index,
+            topic_id,
+            leader_epoch: AtomicI32::new(leader_epoch),
+            log,
+            flusher,
+            queued_urgent: AtomicBool::new(false),
+            queued_lazy: AtomicBool::new(false),
+            fetch_waiters: FetchWaiters::default(),
+            durability_waiters: DurabilityWaiters::default(),
+        }
+    }
+
+    pub(crate) fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    pub(crate) fn index(&self) -> i32 {
+        self.index
+    }
+
+    pub(crate) fn log(&self) -> &PartitionLog {
+        &self.log
+    }
+
+    pub(crate) fn is_internal(&self) -> bool {
+        state::cluster::is_internal(&self.topic)
+    }
+
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader_epoch.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn log_start_offset(&self) -> i64 {
+        self.log.log_start_offset()
+    }
+
+    pub(crate) fn log_end_offset(&self) -> i64 {
+        self.log.log_end_offset()
+    }
+
+    /// Consumers read below this. The only replica is the leader, so it is the log end.
+    pub(crate) fn high_watermark(&self) -> i64 {
+        self.log.log_end_offset()
+    }
+
+    pub(crate) fn fetch_waiters(&self) -> &FetchWaiters {
+        &self.fetch_waiters
+    }
+
+    /// Compares the epoch a client believes in with ours (KIP-320); −1 is no belief.
+    ///
+    /// # Errors
+    /// `FENCED_LEADER_EPOCH` for an older one, `UNKNOWN_LEADER_EPOCH` for a newer.
+    pub(crate) fn check_leader_epoch(&self, believed: i32) -> Result<(), ErrorCode> {
+        match believed {
+            -1 => Ok(()),
+            older if older < self.leader_epoch() => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            newer if newer > self.leader_epoch() => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+            _ => Ok(()),
+        }
+    }
+
+    /// The epoch under which `offset` was or will be written, or −1.
+    pub(crate) fn epoch_of(&self, offset: i64) -> i32 {
+        self.log.epoch_for_offset(offset).unwrap_or(-1)
+    }
+
+    /// The current epoch, which the next record will carry.
+    pub(crate) fn latest_epoch(&self) -> i32 {
+        self.leader_epoch()
+    }
+
+    /// The largest epoch not above `epoch` and where its records end.
+    pub(crate) fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        if epoch == self.leader_epoch() {
+            return Some((epoch, self.log_end_offset()));
+        }
+        self.log.end_offset_for_epoch(epoch)
+    }
+
+    /// Makes everything appended so far durable and tells who waits. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The log's; everybody who waits is told `KAFKA_STORAGE_ERROR`, and the log takes no more writes.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        // Cleared before flushing: what is appended from here on asks for a round of its own.
+        self.queued_urgent.store(false, Ordering::Release);
+        self.queued_lazy.store(false, Ordering::Release);
+        match self.log.flush() {
+            Ok(durable_offset) => {
+                self.durability_waiters.resolve(durable_offset);
+                Ok(())
+            }
+            Err(error) => {
+                self.durability_waiters.fail(ErrorCode::KAFKA_STORAGE_ERROR);
+                Err(error)
+            }
+        }
+    }
+
+    /// A receiver that resolves when everything below `end_offset` is durable.
+    fn wait_durable(self: &Arc<Self>, end_offset: i64) -> oneshot::Receiver<Durable> {
+        let receiver = self.durability_waiters.register(end_offset);
+        if !self.queued_urgent.swap(true, Ordering::AcqRel) {
+            self.flusher.urgent(self);
+        }
+        receiver
+    }
+
+    /// Asks for a flush that nobody waits for.
+    fn flush_soon(self: &Arc<Self>) {
+        if !self.queued_lazy.swap(true, Ordering::AcqRel) {
+            self.flusher.lazy(self);
+        }
+    }
+
+    /// The partition is gone: everybody who waits for it looks again, and finds it missing.
+    pub(crate) fn abandon(&self) {
+        self.durability_waiters.fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        self.fetch_waiters.wake_all();
+    }
+}

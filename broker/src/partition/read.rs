@@ -1,0 +1,150 @@
+//! Reading from partitions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::ErrorCode;
+use protocol::records::{Codec, batches};
+use storage::ReadError;
+
+use super::Partition;
+use crate::error::read_code;
+use crate::fetch_session::Wanted;
+use crate::handlers::fetch::Found;
+
+/// What one fetch may return in all.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadLimits {
+    pub(crate) total_bytes: usize,
+    /// Whether the consumer's version knows zstd.
+    pub(crate) allow_zstd: bool,
+}
+
+/// Whole batches of one partition, and where its log stands.
+#[derive(Default)]
+pub(crate) struct Slice {
+    pub(crate) chunks: Vec<Bytes>,
+    pub(crate) high_watermark: i64,
+    pub(crate) log_start_offset: i64,
+    /// Epoch and end offset up to which the reader's log agrees with ours, when it does not agree to its end.
+    pub(crate) diverging: Option<(i32, i64)>,
+}
+
+impl Slice {
+    /// Bytes of records.
+    pub(crate) fn len(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).sum()
+    }
+}
+
+/// Reads each wanted partition in order, until the limit is reached. The first one that has records gives at least
+/// one whole batch, however large (KIP-74).
+pub(crate) async fn read_all_partitions(
+    wanted: &[Wanted],
+    partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
+    limits: ReadLimits,
+) -> Vec<Found> {
+    let hot = wanted.iter().zip(&partitions).all(|(wanted, partition)| {
+        partition.as_ref().is_ok_and(|partition| partition.log.is_hot(wanted.fetch_offset)) || partition.is_err()
+    });
+    if hot {
+        return read_in_order(wanted, partitions, limits);
+    }
+    // A page fault on cold data blocks its thread; the runtime's workers must not be that thread.
+    let (owned, count) = (wanted.to_vec(), wanted.len());
+    let read = tokio::task::spawn_blocking(move || read_in_order(&owned, partitions, limits)).await;
+    read.unwrap_or_else(|_| (0..count).map(|_| failed(ErrorCode::KAFKA_STORAGE_ERROR)).collect())
+}
+
+fn read_in_order(
+    wanted: &[Wanted],
+    partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
+    limits: ReadLimits,
+) -> Vec<Found> {
+    let mut left = limits.total_bytes;
+    let mut nothing_yet = true;
+    let mut found = Vec::with_capacity(wanted.len());
+    for (wanted, partition) in wanted.iter().zip(partitions) {
+        let one = match partition {
+            Ok(partition) => read_one(wanted, &partition, left, nothing_yet, limits.allow_zstd),
+            Err(code) => failed(code),
+        };
+        let bytes = one.slice.len();
+        nothing_yet &= bytes == 0;
+        left = left.saturating_sub(bytes);
+        found.push(one);
+    }
+    found
+}
+
+fn failed(error_code: ErrorCode) -> Found {
+    let slice = Slice { high_watermark: -1, log_start_offset: -1, ..Default::default() };
+    Found { error_code, slice }
+}
+
+fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: bool, allow_zstd: bool) -> Found {
+    if let Err(code) = partition.check_leader_epoch(wanted.current_leader_epoch) {
+        return failed(code);
+    }
+    let mut slice = Slice {
+        high_watermark: partition.high_watermark(),
+        log_start_offset: partition.log_start_offset(),
+        ..Default::default()
+    };
+    if let Some(diverging) = diverging(wanted, partition) {
+        slice.diverging = Some(diverging);
+        return Found { error_code: ErrorCode::NONE, slice };
+    }
+    let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
+    match partition.log.read(wanted.fetch_offset, max_bytes, slice.high_watermark, at_least_one) {
+        Ok(read) => slice.chunks = read.chunks,
+        Err(ReadError::OutOfRange { .. }) => return failed(ErrorCode::OFFSET_OUT_OF_RANGE),
+        Err(error) => return failed(read_code(&error)),
+    }
+    if !allow_zstd && has_zstd(&slice.chunks) {
+        return failed(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+    }
+    Found { error_code: ErrorCode::NONE, slice }
+}
+
+/// Where the reader's log and ours part, by the epoch of the record it fetched last (KIP-595).
+fn diverging(wanted: &Wanted, partition: &Partition) -> Option<(i32, i64)> {
+    if wanted.last_fetched_epoch < 0 {
+        return None;
+    }
+    let (epoch, end_offset) = partition.end_offset_for_epoch(wanted.last_fetched_epoch).unwrap_or((-1, -1));
+    let agrees = epoch == wanted.last_fetched_epoch && end_offset >= wanted.fetch_offset;
+    (!agrees).then_some((epoch, end_offset))
+}
+
+fn has_zstd(chunks: &[Bytes]) -> bool {
+    chunks.iter().any(|chunk| batches(chunk).any(|batch| batch.is_ok_and(|batch| batch.codec() == Ok(Codec::Zstd))))
+}
+
+impl Partition {
+    /// Reads from `offset` to the end of the log, at most `max_bytes` but at least one batch. For coordinators that
+    /// load their state.
+    ///
+    /// # Errors
+    /// The log's.
+    pub(crate) async fn read_all(self: &Arc<Self>, offset: i64, max_bytes: usize) -> Result<Vec<Bytes>, ReadError> {
+        let partition = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || {
+            partition.log.read(offset, max_bytes, partition.log_end_offset(), true)
+        });
+        read.await.unwrap_or(Err(ReadError::Closed)).map(|read| read.chunks)
+    }
+
+    /// The first record at or after `moment`, or, without one, the record with the largest timestamp: its offset and
+    /// timestamp.
+    ///
+    /// # Errors
+    /// The log's.
+    pub(crate) async fn find_by_time(self: Arc<Self>, moment: Option<i64>) -> Result<Option<(i64, i64)>, ReadError> {
+        let looked_up = tokio::task::spawn_blocking(move || match moment {
+            Some(moment) => self.log.offset_for_timestamp(moment),
+            None => self.log.offset_of_max_timestamp(),
+        });
+        looked_up.await.unwrap_or(Err(ReadError::Closed))
+    }
+}

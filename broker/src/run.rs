@@ -1,0 +1,63 @@
+//! A broker as a process: its runtime, its signals, its exit code.
+
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+use crate::broker::{BrokerError, start};
+use crate::config::ConfigSource;
+
+/// Requests that need the disk run here; more than a few only queue for the same device.
+const BLOCKING_THREADS: usize = 8;
+const THREAD_STACK_BYTES: usize = 512 * 1024;
+/// A worker less would let one busy connection delay every other.
+const WORKERS_MIN: usize = 2;
+/// How long a shutdown may wait for a stuck disk before the process ends anyway.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs a broker until SIGTERM or SIGINT; logs what goes wrong. Answers the exit code: 0 after a clean shutdown.
+pub fn run(source: ConfigSource) -> ExitCode {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "no threads");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(serve(source));
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    // Counts the processors that the cgroup's quota allows.
+    let workers = available_parallelism().map_or(WORKERS_MIN, |count| count.get().max(WORKERS_MIN));
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_stack_size(THREAD_STACK_BYTES)
+        .thread_name("ottla")
+        .enable_all()
+        .build()
+}
+
+async fn serve(source: ConfigSource) -> Result<(), BrokerError> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let running = start(source).await?;
+    tokio::select! {
+        _ = terminate.recv() => info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => info!("SIGINT: stopping"),
+        error = running.failed() => return Err(error),
+    }
+    running.stop().await
+}

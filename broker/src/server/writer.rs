@@ -1,0 +1,109 @@
+//! Answers, in the order of their requests.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::mpsc;
+
+/// An answer on its way: the chunks of an encoded frame; empty for a request that gets none.
+pub(crate) type Answer = Vec<Bytes>;
+/// An answer that waits for something.
+pub(crate) type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// A place in the queue of answers.
+pub(crate) enum Slot {
+    Ready(Answer),
+    /// Polled when it reaches the head of the queue, so a connection builds one long answer at a time.
+    Pending(PendingAnswer),
+}
+
+/// How many chunks go into one system call; Linux takes 1024.
+const MAX_SLICES: usize = 64;
+
+/// Writes answers until the queue closes or the peer is gone.
+pub(crate) async fn write_answers(mut stream: OwnedWriteHalf, mut slots: mpsc::Receiver<Slot>) -> io::Result<()> {
+    let mut out = Chunks::default();
+    while let Some(slot) = slots.recv().await {
+        out.extend(match slot {
+            Slot::Ready(answer) => answer,
+            Slot::Pending(pending) => pending.await,
+        });
+        // What is ready behind it leaves in the same system call.
+        while out.chunks.len() < MAX_SLICES {
+            match slots.try_recv() {
+                Ok(Slot::Ready(answer)) => out.extend(answer),
+                Ok(Slot::Pending(pending)) => {
+                    stream.write_all_buf(&mut out).await?;
+                    out.extend(pending.await);
+                }
+                Err(_) => break,
+            }
+        }
+        stream.write_all_buf(&mut out).await?;
+    }
+    Ok(())
+}
+
+/// Chunks that are written one after another, many per system call.
+#[derive(Default)]
+struct Chunks {
+    chunks: VecDeque<Bytes>,
+}
+
+impl Chunks {
+    fn extend(&mut self, answer: Answer) {
+        self.chunks.extend(answer.into_iter().filter(|chunk| !chunk.is_empty()));
+    }
+}
+
+impl Buf for Chunks {
+    fn remaining(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.chunks.front().map_or(&[], |chunk| chunk)
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
+        }
+        count
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while count > 0 {
+            let Some(front) = self.chunks.front_mut() else { return };
+            if count < front.len() {
+                front.advance(count);
+                return;
+            }
+            count -= front.len();
+            self.chunks.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_one_long_buffer() {
+        let mut chunks = Chunks::default();
+        chunks.extend(vec![Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"cde")]);
+        assert_eq!(chunks.remaining(), 5);
+        chunks.advance(3);
+        assert_eq!(chunks.chunk(), b"de");
+        chunks.advance(2);
+        assert!(!chunks.has_remaining());
+    }
+}
