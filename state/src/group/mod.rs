@@ -30,6 +30,8 @@ mod record;
 mod registry;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
