@@ -1,0 +1,200 @@
+//! `meta.properties`: whose directory this is.
+//!
+//! Kafka's file, in Kafka's form: `version=1`, `cluster.id`, `node.id` and `directory.id`. It is what keeps a
+//! directory that was mounted on the wrong node from being served as if it were that node's.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use protocol::Uuid;
+
+use crate::error::RaftError;
+use crate::files;
+
+const FILE_NAME: &str = "meta.properties";
+const VERSION: &str = "1";
+
+/// Whose directory it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MetaProperties {
+    pub(crate) cluster_id: String,
+    pub(crate) node_id: i32,
+    pub(crate) directory_id: Uuid,
+}
+
+impl MetaProperties {
+    /// Reads the file of a data directory, or writes one if it has none.
+    ///
+    /// `cluster_id` is the one that was configured, if any: a new directory gets it, or an invented one; an existing
+    /// directory must have it.
+    pub(crate) fn open(dir: &Path, node_id: i32, cluster_id: Option<&str>) -> Result<MetaProperties, RaftError> {
+        let path = dir.join(FILE_NAME);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let cluster_id = match cluster_id {
+                    Some(configured) => check_cluster_id(configured)?.to_owned(),
+                    None => random_uuid()?.to_string(),
+                };
+                let new = MetaProperties { cluster_id, node_id, directory_id: random_uuid()? };
+                new.write(&path, &BTreeMap::new())?;
+                return Ok(new);
+            }
+            Err(error) => return Err(RaftError::io("read", &path)(error)),
+        };
+        Self::check(&path, &parse(&text), node_id, cluster_id)
+    }
+
+    fn check(
+        path: &Path,
+        found: &BTreeMap<&str, &str>,
+        node_id: i32,
+        cluster_id: Option<&str>,
+    ) -> Result<MetaProperties, RaftError> {
+        let mismatch = |reason| Err(RaftError::Mismatch { path: path.to_owned(), reason });
+        match found.get("version") {
+            Some(&VERSION) => {}
+            Some(other) => return mismatch(format!("version={other} is not {VERSION}: another release wrote it")),
+            None => {
+                return mismatch("it has no version: restore it from a copy, or move the directory away".to_owned());
+            }
+        }
+        let Some(found_node) = found.get("node.id").and_then(|id| id.parse::<i32>().ok()) else {
+            return mismatch("it has no node.id: restore it from a copy, or move the directory away".to_owned());
+        };
+        if found_node != node_id {
+            return mismatch(format!(
+                "the directory belongs to node.id={found_node}, but this is node.id={node_id}: set node.id={found_node}, \
+                 or choose another data directory (log.dirs)"
+            ));
+        }
+        let Some(found_cluster) = found.get("cluster.id").filter(|id| !id.is_empty()) else {
+            return mismatch("it has no cluster.id: restore it from a copy, or move the directory away".to_owned());
+        };
+        if let Some(configured) = cluster_id
+            && configured != *found_cluster
+        {
+            return mismatch(format!(
+                "the directory belongs to cluster {found_cluster}, but cluster {configured} is configured: leave the \
+                 cluster id out, or choose another data directory (log.dirs)"
+            ));
+        }
+        let mut properties =
+            MetaProperties { cluster_id: (*found_cluster).to_owned(), node_id, directory_id: Uuid::ZERO };
+        match found.get("directory.id") {
+            Some(id) => match id.parse() {
+                Ok(id) => properties.directory_id = id,
+                Err(error) => return mismatch(format!("directory.id={id} is not an id: {error}")),
+            },
+            // Kafka before 3.7 wrote none.
+            None => {
+                properties.directory_id = random_uuid()?;
+                properties.write(path, found)?;
+            }
+        }
+        Ok(properties)
+    }
+
+    /// Writes the file durably, with whatever else stood in it.
+    fn write(&self, path: &Path, others: &BTreeMap<&str, &str>) -> Result<(), RaftError> {
+        let (node_id, directory_id) = (self.node_id.to_string(), self.directory_id.to_string());
+        let mut all = others.clone();
+        all.insert("version", VERSION);
+        all.insert("cluster.id", &self.cluster_id);
+        all.insert("node.id", &node_id);
+        all.insert("directory.id", &directory_id);
+        let mut text = String::new();
+        for (key, value) in all {
+            writeln!(text, "{key}={value}").expect("a string takes everything");
+        }
+        files::replace(path, |file| file.write_all(text.as_bytes())).map_err(RaftError::io("write", path))
+    }
+}
+
+fn parse(text: &str) -> BTreeMap<&str, &str> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with(['#', '!']))
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.trim(), value.trim()))
+        .collect()
+}
+
+/// Cluster ids come from people, too. They travel in answers and files, so they must be one plain word.
+fn check_cluster_id(id: &str) -> Result<&str, RaftError> {
+    let plain = id.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '=' | '#' | '\\'));
+    if id.is_empty() || id.len() > 128 || !plain {
+        let reason = format!("cluster id {id:?} is not a word of 1 to 128 printable ASCII characters");
+        return Err(RaftError::Config(reason));
+    }
+    Ok(id)
+}
+
+/// A random id.
+pub(crate) fn random_uuid() -> Result<Uuid, RaftError> {
+    loop {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| RaftError::Config(format!("the system gives no random numbers: {error}")))?;
+        if let Some(id) = Uuid::from_random(bytes) {
+            return Ok(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_keeps_its_ids() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = MetaProperties::open(dir.path(), 7, None).unwrap();
+        assert_eq!(MetaProperties::open(dir.path(), 7, None).unwrap(), first);
+        assert_eq!(MetaProperties::open(dir.path(), 7, Some(&first.cluster_id)).unwrap(), first);
+        let text = fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
+        assert!(text.contains("version=1\n") && text.contains("node.id=7\n"), "{text}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn another_node_or_cluster_is_refused_with_a_cure() {
+        let dir = tempfile::tempdir().unwrap();
+        MetaProperties::open(dir.path(), 1, Some("mine")).unwrap();
+        let error = MetaProperties::open(dir.path(), 2, None).unwrap_err().to_string();
+        assert!(error.contains("set node.id=1"), "{error}");
+        let error = MetaProperties::open(dir.path(), 1, Some("yours")).unwrap_err().to_string();
+        assert!(error.contains("belongs to cluster mine"), "{error}");
+    }
+
+    #[test]
+    fn kafkas_file_is_read_and_its_extras_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        fs::write(
+            &path,
+            "#\n#Fri Nov 21 08:00:00 UTC 2025\ncluster.id=4L6g3nShT-eMCtK--X86sw\nextra=1\nnode.id=1\nversion=1\n",
+        )
+        .unwrap();
+        let found = MetaProperties::open(dir.path(), 1, None).unwrap();
+        assert_eq!(found.cluster_id, "4L6g3nShT-eMCtK--X86sw");
+        assert!(!found.directory_id.is_zero());
+        assert_eq!(MetaProperties::open(dir.path(), 1, None).unwrap(), found);
+        assert!(fs::read_to_string(&path).unwrap().contains("extra=1\n"));
+    }
+
+    #[test]
+    fn a_spoiled_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "version=0\nbroker.id=1\n", "version=1\nnode.id=1\n", "version=1\ncluster.id=x\nnode.id=one\n"]
+        {
+            fs::write(dir.path().join(FILE_NAME), text).unwrap();
+            let error = MetaProperties::open(dir.path(), 1, None);
+            assert!(matches!(error, Err(RaftError::Mismatch { .. })), "{text:?}: {error:?}");
+        }
+        assert!(MetaProperties::open(&dir.path().join("none"), 1, Some("two words")).is_err());
+    }
+}

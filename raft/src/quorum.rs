@@ -1,0 +1,281 @@
+//! The quorum as a broker sees it.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use openraft::ServerState;
+use openraft::error::{InitializeError, RaftError as OpenraftError};
+use protocol::Uuid;
+use state::cluster::{Applied, Command, Image};
+use tokio::sync::watch;
+
+use crate::config::{METADATA_DIR, QuorumConfig};
+use crate::error::{ProposeError, RaftError};
+use crate::files;
+use crate::meta_properties::MetaProperties;
+use crate::network::{Network, NoPeers, Transport};
+use crate::proposals::Proposals;
+use crate::state_machine::{Published, StateMachine};
+use crate::types::{Member, Raft, RaftId, node_id, raft_id};
+use crate::wal::WalStore;
+
+/// How long a start may take: generous, because a disk may be slow and the log long.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One member of the metadata quorum. Clones are the same member.
+#[derive(Clone)]
+pub struct Quorum(Arc<Inner>);
+
+struct Inner {
+    raft: Raft,
+    proposals: Proposals,
+    published: Arc<Published>,
+    wal: WalStore,
+    meta: MetaProperties,
+    stopping: AtomicBool,
+    /// Keeps other processes out of the directory until everything is on disk.
+    lock: Mutex<Option<File>>,
+}
+
+/// Where the quorum stands, for metrics and DescribeQuorum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumStatus {
+    /// This node.
+    pub node_id: i32,
+    /// The leader, if there is one.
+    pub leader_id: Option<i32>,
+    /// The term of the last vote.
+    pub term: u64,
+    /// The last entry in the log.
+    pub last_log_index: Option<u64>,
+    /// The last entry in the image.
+    pub last_applied_index: Option<u64>,
+    /// The last entry in the newest snapshot.
+    pub snapshot_index: Option<u64>,
+    /// The last entry that was removed from the log.
+    pub purged_index: Option<u64>,
+    /// Members that vote.
+    pub voters: Vec<i32>,
+}
+
+impl Quorum {
+    /// Opens the data directory, or formats it, and takes office.
+    ///
+    /// When it returns, this node leads, [`Quorum::image`] holds everything that was ever acknowledged, and the
+    /// controller epoch has been raised.
+    pub async fn start(config: QuorumConfig) -> Result<Quorum, RaftError> {
+        let quorum = Quorum::open(config, Arc::new(NoPeers)).await?;
+        quorum.initialize().await?;
+        match tokio::time::timeout(START_TIMEOUT, quorum.take_office()).await {
+            Ok(result) => result?,
+            Err(_) => {
+                let reason = format!("no leader after {} s: {:?}", START_TIMEOUT.as_secs(), quorum.status());
+                return Err(RaftError::NotStarted(reason));
+            }
+        }
+        Ok(quorum)
+    }
+
+    /// The cluster as of the last command applied. Lock-free; hold it for one request, not longer.
+    pub fn image(&self) -> Arc<Image> {
+        self.0.published.image()
+    }
+
+    /// The same, for whoever must act on changes. Skips images that were replaced before anybody looked.
+    pub fn watch_image(&self) -> watch::Receiver<Arc<Image>> {
+        self.0.published.subscribe()
+    }
+
+    /// Does what a command asks, for all members.
+    ///
+    /// When it returns `Ok`, the command is durable and [`Quorum::image`] shows what came of it; whether its
+    /// preconditions held is in the outcome. Dropping the future does not take the command back.
+    pub async fn propose(&self, command: Command) -> Result<Applied, ProposeError> {
+        self.0.proposals.propose(command).await
+    }
+
+    /// The cluster's id. It never changes.
+    pub fn cluster_id(&self) -> &str {
+        &self.0.meta.cluster_id
+    }
+
+    /// The id of the data directory. It never changes.
+    pub fn directory_id(&self) -> Uuid {
+        self.0.meta.directory_id
+    }
+
+    /// The leader of the quorum, which is the controller, if there is one.
+    pub fn leader_id(&self) -> Option<i32> {
+        self.0.raft.metrics().borrow().current_leader.map(node_id)
+    }
+
+    /// Where the quorum stands.
+    pub fn status(&self) -> QuorumStatus {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow();
+        QuorumStatus {
+            node_id: node_id(metrics.id),
+            leader_id: metrics.current_leader.map(node_id),
+            term: metrics.current_term,
+            last_log_index: metrics.last_log_index,
+            last_applied_index: metrics.last_applied.map(|id| id.index),
+            snapshot_index: metrics.snapshot.map(|id| id.index),
+            purged_index: metrics.purged.map(|id| id.index),
+            voters: metrics.membership_config.membership().voter_ids().map(node_id).collect(),
+        }
+    }
+
+    /// Waits until the quorum cannot go on, as after a failed write, and says why; forever if it is shut down.
+    ///
+    /// Nothing it was told is lost, but nothing more is accepted: the process must end with an error, so that
+    /// somebody looks at the disk and a new start reads back what is durable.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
+        let inner = Arc::clone(&self.0);
+        async move {
+            let mut metrics = inner.raft.metrics();
+            let reason = match metrics.wait_for(|metrics| metrics.running_state.is_err()).await {
+                Ok(metrics) => match &metrics.running_state {
+                    Err(fatal) => fatal.to_string(),
+                    Ok(()) => String::new(),
+                },
+                Err(_) => "it ended without a word".to_owned(),
+            };
+            if inner.stopping.load(Ordering::Acquire) {
+                std::future::pending::<()>().await;
+            }
+            reason
+        }
+    }
+
+    /// Stops, and waits until everything is on disk. Proposals under way are answered with
+    /// [`ProposeError::Stopped`]. May be called again.
+    pub async fn shutdown(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+        if let Err(error) = self.0.raft.shutdown().await {
+            tracing::warn!(%error, "the metadata quorum did not stop cleanly");
+        }
+        if let Err(error) = self.0.wal.flush().await {
+            tracing::warn!(%error, "the end of the metadata log was not flushed");
+        }
+        drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    async fn open(config: QuorumConfig, transport: Arc<dyn Transport>) -> Result<Quorum, RaftError> {
+        let openraft = Arc::new(config.openraft()?);
+        let id = raft_id(config.node_id);
+        let propose_timeout = Duration::from_millis(config.propose_timeout_ms);
+        let opened = tokio::task::spawn_blocking(move || Opened::open(&config)).await;
+        let Opened { meta, lock, wal, machine } =
+            opened.map_err(|error| RaftError::NotStarted(error.to_string()))??;
+        let published = machine.published();
+        let raft = Raft::new(id, openraft, Network(transport), wal.clone(), machine)
+            .await
+            .map_err(|error| RaftError::NotStarted(error.to_string()))?;
+        let proposals = Proposals::spawn(raft.clone(), propose_timeout);
+        let stopping = AtomicBool::new(false);
+        let lock = Mutex::new(Some(lock));
+        Ok(Quorum(Arc::new(Inner { raft, proposals, published, wal, meta, stopping, lock })))
+    }
+
+    /// Makes this node the only voter of a quorum that has none yet.
+    async fn initialize(&self) -> Result<(), RaftError> {
+        let meta = &self.0.meta;
+        let member = Member { node_id: meta.node_id, directory_id: meta.directory_id.to_string() };
+        let members: BTreeMap<RaftId, Member> = BTreeMap::from([(raft_id(meta.node_id), member)]);
+        match self.0.raft.initialize(members).await {
+            Ok(()) => Ok(()),
+            Err(OpenraftError::APIError(InitializeError::NotAllowed(_))) => self.return_to_office().await,
+            Err(error) => Err(RaftError::NotStarted(error.to_string())),
+        }
+    }
+
+    /// Stands for election, unless the last run ended in office: then openraft goes on where it was.
+    async fn return_to_office(&self) -> Result<(), RaftError> {
+        let not_started = |fatal: openraft::error::Fatal<RaftId>| RaftError::NotStarted(fatal.to_string());
+        let state = self.0.raft.with_raft_state(|state| state.server_state).await.map_err(not_started)?;
+        if state == ServerState::Leader {
+            return Ok(());
+        }
+        // Nobody else votes here, so there is nobody to wait for.
+        self.0.raft.trigger().elect().await.map_err(not_started)
+    }
+
+    /// Waits until this node leads, and until its first command is applied: everything before it is, then, too.
+    async fn take_office(&self) -> Result<(), RaftError> {
+        let mut metrics = self.0.raft.metrics();
+        let running = metrics
+            .wait_for(|metrics| metrics.state == ServerState::Leader || metrics.running_state.is_err())
+            .await
+            .map_err(|error| RaftError::NotStarted(error.to_string()))?
+            .running_state
+            .clone();
+        running.map_err(|fatal| RaftError::NotStarted(fatal.to_string()))?;
+
+        let not_started = |error: ProposeError| RaftError::NotStarted(error.to_string());
+        let created = Command::ClusterCreated { cluster_id: self.0.meta.cluster_id.clone(), features: BTreeMap::new() };
+        let elected = Command::ControllerElected { controller_id: self.0.meta.node_id };
+        let (created, elected) = tokio::join!(self.propose(created), self.propose(elected));
+        elected.map_err(not_started)?;
+        for item in created.map_err(not_started)?.into_items() {
+            item.map_err(|refusal| RaftError::NotStarted(refusal.message))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is read from disk before openraft starts.
+struct Opened {
+    meta: MetaProperties,
+    lock: File,
+    wal: WalStore,
+    machine: StateMachine,
+}
+
+impl Opened {
+    fn open(config: &QuorumConfig) -> Result<Opened, RaftError> {
+        files::create_dir(&config.dir)?;
+        let dir = config.dir.join(METADATA_DIR);
+        // Whose directory it is comes first: a wrong mount must not be touched.
+        let meta = MetaProperties::open(&config.dir, config.node_id, config.cluster_id.as_deref())?;
+        files::create_dir(&dir)?;
+        let lock = lock(&dir)?;
+        remove_unfinished(&dir)?;
+        let machine = StateMachine::open(dir.clone())?;
+        let wal = WalStore::open(dir.clone())?;
+        if wal.purged() > machine.last_applied() {
+            return Err(RaftError::Corrupt {
+                path: dir,
+                position: 0,
+                reason: format!(
+                    "the log begins after {:?}, but the newest snapshot that can be read ends at {:?}",
+                    wal.purged(),
+                    machine.last_applied()
+                ),
+            });
+        }
+        Ok(Opened { meta, lock, wal, machine })
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, RaftError> {
+    let path: PathBuf = dir.join(".lock");
+    let file = File::create(&path).map_err(RaftError::io("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RaftError::InUse { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(RaftError::io("lock", &path)(source)),
+    }
+}
+
+/// Removes what a crash left half written.
+fn remove_unfinished(dir: &Path) -> Result<(), RaftError> {
+    for path in files::list(dir, files::UNFINISHED)? {
+        std::fs::remove_file(&path).map_err(RaftError::io("remove", &path))?;
+    }
+    Ok(())
+}
