@@ -57,6 +57,19 @@ pub struct ApiInfo {
     pub recode_response: fn(&mut Decoder, i16) -> Result<Encoder, DecodeError>,
 }
 
+/// What a header needs to know of an API.
+pub(crate) struct HeaderInfo {
+    pub(crate) key: i16,
+    pub(crate) versions: RangeInclusive<i16>,
+    pub(crate) flexible_from: Option<i16>,
+}
+
+impl HeaderInfo {
+    pub(crate) const fn of<R: Request>() -> HeaderInfo {
+        HeaderInfo { key: R::KEY, versions: R::VERSIONS, flexible_from: R::FLEXIBLE_FROM }
+    }
+}
+
 /// Reads a message and writes it again.
 pub(crate) fn recode<M: Message>(decoder: &mut Decoder, version: i16) -> Result<Encoder, DecodeError> {
     let message = M::decode(decoder, version)?;
@@ -91,6 +104,9 @@ pub fn fields(info: &StructInfo) -> Vec<FieldInfo> {
 /// A field is `name: Type [since v, until v, nullable v, tag n, tagged v] = default`, all but name and type optional:
 /// the versions that have it, the first in which null is allowed (the type is then an `Option`), its tag, the first
 /// version in which it is tagged if older ones have it in its place, and a default other than Rust's.
+///
+/// Defaults are Kafka's, with one exception: a text that may be null is null until somebody sets it. Kafka's generated
+/// classes start with an empty text unless told otherwise, which as an error message or a transactional id is a trap.
 macro_rules! api {
     (
         $(#[$api_meta:meta])*
@@ -144,13 +160,21 @@ macro_rules! message {
 }
 
 macro_rules! flexible_from {
-    () => { None };
-    ($first:literal) => { Some($first) };
+    () => {
+        None
+    };
+    ($first:literal) => {
+        Some($first)
+    };
 }
 
 macro_rules! default_of {
-    () => { Default::default() };
-    ($default:expr) => { $default };
+    () => {
+        Default::default()
+    };
+    ($default:expr) => {
+        $default
+    };
 }
 
 macro_rules! field_meta {
@@ -206,16 +230,20 @@ macro_rules! wire_struct {
                 })*
                 if flexible {
                     for _ in 0..decoder.uvarint()? {
-                        let tag = decoder.uvarint()?;
-                        let size = decoder.uvarint()? as usize;
-                        let mut tagged = $crate::wire::Decoder::new(decoder.take(size)?);
+                        let (tag, size) = (decoder.uvarint()?, decoder.uvarint()? as usize);
                         $({
                             const META: $crate::field::FieldMeta = field_meta!($($($key $value),*)?);
                             if META.tag == Some(tag) && META.is_tagged_in(version) {
-                                value.$field =
-                                    $crate::field::Field::read(&mut tagged, META.layout(version, flexible))?;
+                                decoder.tagged(size, |field| {
+                                    let layout = META.layout(version, flexible);
+                                    value.$field = $crate::field::Field::read(field, layout)?;
+                                    Ok(())
+                                })?;
+                                continue;
                             }
                         })*
+                        // A newer peer's, or one that is not there in this version.
+                        decoder.take(size)?;
                     }
                 }
                 Ok(value)
@@ -236,9 +264,12 @@ macro_rules! wire_struct {
                         const META: $crate::field::FieldMeta = field_meta!($($($key $value),*)?);
                         if let Some(tag) = META.tag
                             && META.is_tagged_in(version)
-                            && self.$field != Self::default().$field
                         {
-                            $crate::field::Field::write(&self.$field, tags.field(tag), META.layout(version, flexible));
+                            let default: $type = default_of!($($default)?);
+                            if self.$field != default {
+                                let layout = META.layout(version, flexible);
+                                $crate::field::Field::write(&self.$field, tags.field(tag), layout);
+                            }
                         }
                     })*
                     tags.write(encoder);

@@ -268,10 +268,7 @@ impl Field for String {
     }
 
     fn read_nullable(decoder: &mut Decoder, layout: Layout) -> Result<Option<Self>, DecodeError> {
-        let Some(length) = decoder.length(layout.flexible, false)? else { return Ok(None) };
-        let bytes = decoder.take(length)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| DecodeError::InvalidString)?;
-        Ok(Some(text.to_owned()))
+        decoder.length(layout.flexible, false)?.map(|length| decoder.text(length)).transpose()
     }
 
     fn write_nullable(value: Option<&Self>, encoder: &mut Encoder, layout: Layout) {
@@ -340,9 +337,6 @@ impl Field for Records {
     }
 }
 
-/// Elements reserved for before any has been read: an announced count costs nothing.
-const RESERVE_MAX: usize = 16;
-
 impl<T: Field> Field for Vec<T> {
     const KIND: Kind = Kind::Array(&T::KIND);
 
@@ -356,7 +350,8 @@ impl<T: Field> Field for Vec<T> {
 
     fn read_nullable(decoder: &mut Decoder, layout: Layout) -> Result<Option<Self>, DecodeError> {
         let Some(count) = decoder.length(layout.flexible, true)? else { return Ok(None) };
-        let mut items = Vec::with_capacity(count.min(RESERVE_MAX));
+        decoder.charge(count.saturating_mul(size_of::<T>()))?;
+        let mut items = Vec::with_capacity(count);
         for _ in 0..count {
             items.push(T::read(decoder, layout.never_null())?);
         }

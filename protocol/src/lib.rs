@@ -6,12 +6,15 @@
 //! Nothing here does I/O, reads a clock or knows what a broker decides. Decoding is total: any bytes give a value or
 //! an error, never a panic, and never an allocation much larger than the bytes that were given.
 //!
-//! Start at `api.rs`, where messages are declared; `messages/` has a file per API, `records/` the batches.
+//! Start at `api.rs`, where messages are declared; `messages/` has a file per API, `internal/` what coordinators keep,
+//! `records/` the batches.
 
 pub mod api;
+mod chunks;
 mod error_code;
 pub mod field;
 pub mod frame;
+pub mod internal;
 pub mod messages;
 pub mod records;
 mod uuid;

@@ -1,14 +1,23 @@
 //! Kafka's primitive types on the wire.
 //!
-//! Reading is total and allocates in proportion to what is really there. Record sets and other byte fields are slices
-//! of the frame; on the way out, large ones are chunks of their own, so they are never copied together.
+//! Reading is total, and what it allocates is bounded by the size of the frame. Record sets and other byte fields are
+//! slices of the frame; on the way out, large ones are chunks of their own, so they are never copied together.
 
 use std::fmt;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+pub use crate::chunks::Records;
+
 /// Byte fields at least this long travel as chunks of their own.
 const SHARED_MIN_BYTES: usize = 1024;
+
+/// Memory that values may take for each byte of their frame. Small items grow most: a struct of a few strings takes
+/// a hundred bytes and stands in twenty. Only a frame made of empty items, which no client sends, needs more.
+pub const MEMORY_PER_BYTE: usize = 8;
+
+/// Memory that values may take whatever the size of their frame, in bytes.
+pub const FREE_MEMORY_BYTES: usize = 64 * 1024;
 
 /// Why bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +26,16 @@ pub enum DecodeError {
     Truncated,
     /// A length or count is negative where null is not allowed, or larger than what is left.
     InvalidLength(i64),
-    /// A string is not UTF-8.
-    InvalidString,
+    /// The items need more memory than the size of the frame allows ([`MEMORY_PER_BYTE`]).
+    TooManyItems,
     /// A variable-length integer has more bytes than its type.
     InvalidVarint,
     /// The marker of a nullable struct is neither −1 nor 1.
     InvalidMarker(i8),
+    /// A tagged field is longer than its value.
+    TagLeftOver(usize),
+    /// A record in a version that is not known here.
+    UnknownVersion(i16),
 }
 
 impl fmt::Display for DecodeError {
@@ -30,9 +43,11 @@ impl fmt::Display for DecodeError {
         match self {
             DecodeError::Truncated => f.write_str("it ends inside a field"),
             DecodeError::InvalidLength(length) => write!(f, "a length of {length} makes no sense here"),
-            DecodeError::InvalidString => f.write_str("a string is not UTF-8"),
+            DecodeError::TooManyItems => f.write_str("it has more items than its size explains"),
             DecodeError::InvalidVarint => f.write_str("a variable-length integer is too long"),
             DecodeError::InvalidMarker(marker) => write!(f, "{marker} does not say whether a struct is there"),
+            DecodeError::TagLeftOver(bytes) => write!(f, "a tagged field has {bytes} bytes too many"),
+            DecodeError::UnknownVersion(version) => write!(f, "version {version} is not known here"),
         }
     }
 }
@@ -43,12 +58,15 @@ impl std::error::Error for DecodeError {}
 #[derive(Clone, Debug)]
 pub struct Decoder {
     bytes: Bytes,
+    /// What values may still allocate.
+    memory: usize,
 }
 
 impl Decoder {
     /// Reads `bytes` from their start.
     pub fn new(bytes: Bytes) -> Decoder {
-        Decoder { bytes }
+        let memory = bytes.len().saturating_mul(MEMORY_PER_BYTE).saturating_add(FREE_MEMORY_BYTES);
+        Decoder { bytes, memory }
     }
 
     /// Bytes not read yet.
@@ -69,6 +87,39 @@ impl Decoder {
     pub fn take(&mut self, count: usize) -> Result<Bytes, DecodeError> {
         self.need(count)?;
         Ok(self.bytes.split_to(count))
+    }
+
+    /// Accounts for memory that is about to be allocated.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        self.memory = self.memory.checked_sub(bytes).ok_or(DecodeError::TooManyItems)?;
+        Ok(())
+    }
+
+    /// The next `length` bytes as text. What is not UTF-8 is replaced, as Kafka does: offsets have been committed
+    /// with metadata that is no text at all, and their clients must not be cut off for it.
+    pub(crate) fn text(&mut self, length: usize) -> Result<String, DecodeError> {
+        let bytes = self.take(length)?;
+        self.charge(length)?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => {
+                // Each bad byte becomes a character of three, and the text grows by doubling.
+                self.charge(5 * length)?;
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            }
+        }
+    }
+
+    /// A tagged field's bytes, read by `read` to their end.
+    pub(crate) fn tagged(
+        &mut self,
+        size: usize,
+        read: impl FnOnce(&mut Decoder) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let mut field = Decoder { bytes: self.take(size)?, memory: self.memory };
+        read(&mut field)?;
+        self.memory = field.memory;
+        if field.remaining() == 0 { Ok(()) } else { Err(DecodeError::TagLeftOver(field.remaining())) }
     }
 
     /// An `int8`.
@@ -140,10 +191,15 @@ impl Decoder {
 /// Writes fields, and collects large byte fields without copying them.
 #[derive(Debug, Default)]
 pub struct Encoder {
+    /// The first bytes, once a shared chunk has followed them; still open for the size of a frame.
+    head: BytesMut,
     parts: Vec<Bytes>,
-    tail: BytesMut,
     parts_bytes: usize,
+    tail: BytesMut,
 }
+
+/// Bytes of the size in front of a frame.
+pub(crate) const SIZE_BYTES: usize = 4;
 
 impl Encoder {
     /// An empty encoder.
@@ -151,9 +207,16 @@ impl Encoder {
         Encoder::default()
     }
 
+    /// An encoder of a frame: the size in front is filled in by [`Encoder::finish_frame`].
+    pub(crate) fn frame() -> Encoder {
+        let mut encoder = Encoder::new();
+        encoder.slice(&[0; SIZE_BYTES]);
+        encoder
+    }
+
     /// Bytes written so far.
     pub fn len(&self) -> usize {
-        self.parts_bytes + self.tail.len()
+        self.head.len() + self.parts_bytes + self.tail.len()
     }
 
     /// Whether nothing was written.
@@ -161,26 +224,29 @@ impl Encoder {
         self.len() == 0
     }
 
-    /// What was written, in order.
-    pub fn finish(mut self) -> Vec<Bytes> {
-        self.seal();
-        self.parts
+    /// What was written, in order, as few chunks as can be without copying.
+    pub fn finish(self) -> Vec<Bytes> {
+        let mut chunks = Vec::with_capacity(self.parts.len() + 2);
+        chunks.push(self.head.freeze());
+        chunks.extend(self.parts);
+        chunks.push(self.tail.freeze());
+        chunks.retain(|chunk| !chunk.is_empty());
+        chunks
+    }
+
+    /// What was written, with its size in front.
+    pub(crate) fn finish_frame(mut self) -> Vec<Bytes> {
+        let size = u32::try_from(self.len() - SIZE_BYTES).expect("answers are below 2 GiB").to_be_bytes();
+        let first = if self.head.is_empty() { &mut self.tail } else { &mut self.head };
+        first[..SIZE_BYTES].copy_from_slice(&size);
+        self.finish()
     }
 
     /// What was written, in one piece.
-    pub fn into_bytes(mut self) -> Bytes {
-        self.seal();
-        match <[Bytes; 1]>::try_from(self.parts) {
+    pub fn into_bytes(self) -> Bytes {
+        match <[Bytes; 1]>::try_from(self.finish()) {
             Ok([one]) => one,
             Err(parts) => parts.concat().into(),
-        }
-    }
-
-    fn seal(&mut self) {
-        if !self.tail.is_empty() {
-            let sealed = self.tail.split().freeze();
-            self.parts_bytes += sealed.len();
-            self.parts.push(sealed);
         }
     }
 
@@ -223,7 +289,13 @@ impl Encoder {
         if bytes.len() < SHARED_MIN_BYTES {
             return self.slice(bytes);
         }
-        self.seal();
+        let sealed = self.tail.split();
+        if self.parts.is_empty() {
+            self.head = sealed;
+        } else if !sealed.is_empty() {
+            self.parts_bytes += sealed.len();
+            self.parts.push(sealed.freeze());
+        }
         self.parts_bytes += bytes.len();
         self.parts.push(bytes.clone());
     }
@@ -242,59 +314,13 @@ impl Encoder {
             (true, _) => {
                 self.uvarint(length.map_or(0, |length| u32::try_from(length + 1).expect("fields are below 2 GiB")))
             }
-            (false, true) => self.i32(length.map_or(-1, |length| i32::try_from(length).expect("fields are below 2 GiB"))),
+            (false, true) => {
+                self.i32(length.map_or(-1, |length| i32::try_from(length).expect("fields are below 2 GiB")))
+            }
             (false, false) => {
                 self.i16(length.map_or(-1, |length| i16::try_from(length).expect("strings are below 32 KiB")))
             }
         }
-    }
-}
-
-/// Record batches as they travel: chunks that follow each other.
-#[derive(Clone, Debug, Default)]
-pub struct Records {
-    chunks: Vec<Bytes>,
-}
-
-impl Records {
-    /// Batches in several pieces, none of which is copied.
-    pub fn from_chunks(chunks: Vec<Bytes>) -> Records {
-        Records { chunks }
-    }
-
-    /// Bytes in all.
-    pub fn len(&self) -> usize {
-        self.chunks.iter().map(Bytes::len).sum()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.chunks.iter().all(Bytes::is_empty)
-    }
-
-    /// The pieces.
-    pub fn chunks(&self) -> &[Bytes] {
-        &self.chunks
-    }
-
-    /// One piece; copied only if there are several.
-    pub fn into_bytes(self) -> Bytes {
-        match <[Bytes; 1]>::try_from(self.chunks) {
-            Ok([one]) => one,
-            Err(chunks) => chunks.concat().into(),
-        }
-    }
-}
-
-impl From<Bytes> for Records {
-    fn from(bytes: Bytes) -> Records {
-        Records { chunks: vec![bytes] }
-    }
-}
-
-impl PartialEq for Records {
-    fn eq(&self, other: &Records) -> bool {
-        self.chunks.iter().flatten().eq(other.chunks.iter().flatten())
     }
 }
 

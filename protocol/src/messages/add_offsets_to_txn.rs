@@ -1,7 +1,7 @@
 //! AddOffsetsToTxn: TV1: add group to txn.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// TV1: add group to txn.

@@ -1,7 +1,7 @@
 //! AddPartitionsToTxn: TV1: add partitions; v4+ broker batch verify (IB).
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// TV1: add partitions; v4+ broker batch verify (IB).

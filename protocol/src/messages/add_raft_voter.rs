@@ -8,7 +8,7 @@ api! {
     AddRaftVoter = 80, versions 0..=1, flexible 0..;
 
     request AddRaftVoterRequest {
-        cluster_id: Option<String> [nullable 0] = Some(Default::default()),
+        cluster_id: Option<String> [nullable 0],
         timeout_ms: i32,
         voter_id: i32,
         voter_directory_id: Uuid,
@@ -19,7 +19,7 @@ api! {
     response AddRaftVoterResponse {
         throttle_time_ms: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
     }
 
     struct Listener {

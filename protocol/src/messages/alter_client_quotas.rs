@@ -1,7 +1,7 @@
 //! AlterClientQuotas: quota set.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Quota set.
@@ -24,7 +24,7 @@ api! {
 
     struct RequestedEntityData {
         entity_type: String,
-        entity_name: Option<String> [nullable 0] = Some(Default::default()),
+        entity_name: Option<String> [nullable 0],
     }
 
     struct OpData {
@@ -35,12 +35,12 @@ api! {
 
     struct EntryData {
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         entity: Vec<EntityData>,
     }
 
     struct EntityData {
         entity_type: String,
-        entity_name: Option<String> [nullable 0] = Some(Default::default()),
+        entity_name: Option<String> [nullable 0],
     }
 }

@@ -1,7 +1,7 @@
 //! AlterConfigs: legacy full-replace config set.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Legacy full-replace config set.
@@ -25,12 +25,12 @@ api! {
 
     struct AlterableConfig {
         name: String,
-        value: Option<String> [nullable 0] = Some(Default::default()),
+        value: Option<String> [nullable 0],
     }
 
     struct AlterConfigsResourceResponse {
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         resource_type: i8,
         resource_name: String,
     }

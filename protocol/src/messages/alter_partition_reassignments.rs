@@ -1,7 +1,7 @@
 //! AlterPartitionReassignments: reassign replicas.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Reassign replicas.
@@ -17,7 +17,7 @@ api! {
         throttle_time_ms: i32,
         allow_replication_factor_change: bool [since 1] = true,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         responses: Vec<ReassignableTopicResponse>,
     }
 
@@ -39,6 +39,6 @@ api! {
     struct ReassignablePartitionResponse {
         partition_index: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
     }
 }

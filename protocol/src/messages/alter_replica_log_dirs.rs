@@ -1,7 +1,7 @@
 //! AlterReplicaLogDirs: move replica between disks.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Move replica between disks.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// SCRAM users set.
@@ -35,6 +35,6 @@ api! {
     struct AlterUserScramCredentialsResult {
         user: String,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
     }
 }

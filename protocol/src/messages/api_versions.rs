@@ -1,7 +1,7 @@
 //! ApiVersions: version negotiation + features.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Version negotiation + features.

@@ -1,7 +1,7 @@
 //! CreateAcls: ACL create.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// ACL create.
@@ -28,6 +28,6 @@ api! {
 
     struct AclCreationResult {
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
     }
 }

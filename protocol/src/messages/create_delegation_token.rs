@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Delegation token create.
     CreateDelegationToken = 38, versions 0..=3, flexible 2..;
 
     request CreateDelegationTokenRequest {
-        owner_principal_type: Option<String> [since 3, nullable 3] = Some(Default::default()),
-        owner_principal_name: Option<String> [since 3, nullable 3] = Some(Default::default()),
+        owner_principal_type: Option<String> [since 3, nullable 3],
+        owner_principal_name: Option<String> [since 3, nullable 3],
         renewers: Vec<CreatableRenewers>,
         max_lifetime_ms: i64,
     }

@@ -1,7 +1,7 @@
 //! CreatePartitions: add partitions.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Add partitions.
@@ -21,7 +21,7 @@ api! {
     struct CreatePartitionsTopic {
         name: String,
         count: i32,
-        assignments: Option<Vec<CreatePartitionsAssignment>> [nullable 0] = Some(Default::default()),
+        assignments: Option<Vec<CreatePartitionsAssignment>> [nullable 0] = Some(Vec::new()),
     }
 
     struct CreatePartitionsAssignment {

@@ -33,23 +33,23 @@ api! {
 
     struct CreatableTopicConfig {
         name: String,
-        value: Option<String> [nullable 0] = Some(Default::default()),
+        value: Option<String> [nullable 0],
     }
 
     struct CreatableTopicResult {
         name: String,
         topic_id: Uuid [since 7],
         error_code: ErrorCode,
-        error_message: Option<String> [since 1, nullable 0] = Some(Default::default()),
+        error_message: Option<String> [since 1, nullable 0],
         topic_config_error_code: ErrorCode [since 5, tag 0],
         num_partitions: i32 [since 5] = -1,
         replication_factor: i16 [since 5] = -1,
-        configs: Option<Vec<CreatableTopicConfigs>> [since 5, nullable 5] = Some(Default::default()),
+        configs: Option<Vec<CreatableTopicConfigs>> [since 5, nullable 5] = Some(Vec::new()),
     }
 
     struct CreatableTopicConfigs {
         name: String [since 5],
-        value: Option<String> [since 5, nullable 5] = Some(Default::default()),
+        value: Option<String> [since 5, nullable 5],
         read_only: bool [since 5],
         config_source: i8 [since 5] = -1,
         is_sensitive: bool [since 5],

@@ -1,7 +1,7 @@
 //! DeleteAcls: ACL delete.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// ACL delete.
@@ -18,23 +18,23 @@ api! {
 
     struct DeleteAclsFilter {
         resource_type_filter: i8,
-        resource_name_filter: Option<String> [nullable 0] = Some(Default::default()),
+        resource_name_filter: Option<String> [nullable 0],
         pattern_type_filter: i8 [since 1] = 3,
-        principal_filter: Option<String> [nullable 0] = Some(Default::default()),
-        host_filter: Option<String> [nullable 0] = Some(Default::default()),
+        principal_filter: Option<String> [nullable 0],
+        host_filter: Option<String> [nullable 0],
         operation: i8,
         permission_type: i8,
     }
 
     struct DeleteAclsFilterResult {
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         matching_acls: Vec<DeleteAclsMatchingAcl>,
     }
 
     struct DeleteAclsMatchingAcl {
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         resource_type: i8,
         resource_name: String,
         pattern_type: i8 [since 1] = 3,

@@ -1,7 +1,7 @@
 //! DeleteGroups: delete groups.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Delete groups.

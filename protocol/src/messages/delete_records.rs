@@ -1,7 +1,7 @@
 //! DeleteRecords: advance log start offset.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Advance log start offset.

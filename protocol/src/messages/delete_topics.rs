@@ -24,7 +24,7 @@ api! {
     }
 
     struct DeletableTopicResult {
-        name: Option<String> [nullable 6] = Some(Default::default()),
+        name: Option<String> [nullable 6],
         topic_id: Uuid [since 6],
         error_code: ErrorCode,
         error_message: Option<String> [since 5, nullable 5],

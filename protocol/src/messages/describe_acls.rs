@@ -1,7 +1,7 @@
 //! DescribeAcls: ACL list.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// ACL list.
@@ -9,10 +9,10 @@ api! {
 
     request DescribeAclsRequest {
         resource_type_filter: i8,
-        resource_name_filter: Option<String> [nullable 0] = Some(Default::default()),
+        resource_name_filter: Option<String> [nullable 0],
         pattern_type_filter: i8 [since 1] = 3,
-        principal_filter: Option<String> [nullable 0] = Some(Default::default()),
-        host_filter: Option<String> [nullable 0] = Some(Default::default()),
+        principal_filter: Option<String> [nullable 0],
+        host_filter: Option<String> [nullable 0],
         operation: i8,
         permission_type: i8,
     }
@@ -20,7 +20,7 @@ api! {
     response DescribeAclsResponse {
         throttle_time_ms: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         resources: Vec<DescribeAclsResource>,
     }
 

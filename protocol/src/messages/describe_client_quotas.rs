@@ -1,7 +1,7 @@
 //! DescribeClientQuotas: quota list.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Quota list.
@@ -15,14 +15,14 @@ api! {
     response DescribeClientQuotasResponse {
         throttle_time_ms: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
-        entries: Option<Vec<EntryData>> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
+        entries: Option<Vec<EntryData>> [nullable 0] = Some(Vec::new()),
     }
 
     struct ComponentData {
         entity_type: String,
         match_type: i8,
-        r#match: Option<String> [nullable 0] = Some(Default::default()),
+        r#match: Option<String> [nullable 0],
     }
 
     struct EntryData {
@@ -32,7 +32,7 @@ api! {
 
     struct EntityData {
         entity_type: String,
-        entity_name: Option<String> [nullable 0] = Some(Default::default()),
+        entity_name: Option<String> [nullable 0],
     }
 
     struct ValueData {

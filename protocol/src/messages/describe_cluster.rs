@@ -1,7 +1,7 @@
 //! DescribeCluster: brokers + cluster id (Java falls back to Metadata).
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Brokers + cluster id (Java falls back to Metadata).

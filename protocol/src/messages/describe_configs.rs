@@ -1,7 +1,7 @@
 //! DescribeConfigs: read configs.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Read configs.
@@ -21,12 +21,12 @@ api! {
     struct DescribeConfigsResource {
         resource_type: i8,
         resource_name: String,
-        configuration_keys: Option<Vec<String>> [nullable 0] = Some(Default::default()),
+        configuration_keys: Option<Vec<String>> [nullable 0] = Some(Vec::new()),
     }
 
     struct DescribeConfigsResult {
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         resource_type: i8,
         resource_name: String,
         configs: Vec<DescribeConfigsResourceResult>,
@@ -34,19 +34,19 @@ api! {
 
     struct DescribeConfigsResourceResult {
         name: String,
-        value: Option<String> [nullable 0] = Some(Default::default()),
+        value: Option<String> [nullable 0],
         read_only: bool,
         is_default: bool [until 0],
         config_source: i8 [since 1] = -1,
         is_sensitive: bool,
         synonyms: Vec<DescribeConfigsSynonym> [since 1],
         config_type: i8 [since 3],
-        documentation: Option<String> [since 3, nullable 0] = Some(Default::default()),
+        documentation: Option<String> [since 3, nullable 0],
     }
 
     struct DescribeConfigsSynonym {
         name: String [since 1],
-        value: Option<String> [since 1, nullable 0] = Some(Default::default()),
+        value: Option<String> [since 1, nullable 0],
         source: i8 [since 1],
     }
 }

@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Delegation token list.
     DescribeDelegationToken = 41, versions 0..=3, flexible 2..;
 
     request DescribeDelegationTokenRequest {
-        owners: Option<Vec<DescribeDelegationTokenOwner>> [nullable 0] = Some(Default::default()),
+        owners: Option<Vec<DescribeDelegationTokenOwner>> [nullable 0] = Some(Vec::new()),
     }
 
     response DescribeDelegationTokenResponse {

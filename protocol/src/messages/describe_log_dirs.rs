@@ -1,14 +1,14 @@
 //! DescribeLogDirs: disk usage per replica.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Disk usage per replica.
     DescribeLogDirs = 35, versions 0..=5, flexible 2..;
 
     request DescribeLogDirsRequest {
-        topics: Option<Vec<DescribableLogDirTopic>> [nullable 0] = Some(Default::default()),
+        topics: Option<Vec<DescribableLogDirTopic>> [nullable 0] = Some(Vec::new()),
     }
 
     response DescribeLogDirsResponse {

@@ -1,7 +1,7 @@
 //! DescribeProducers: active producers on partition.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Active producers on partition.

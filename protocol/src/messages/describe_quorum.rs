@@ -13,7 +13,7 @@ api! {
 
     response DescribeQuorumResponse {
         error_code: ErrorCode,
-        error_message: Option<String> [since 2, nullable 2] = Some(Default::default()),
+        error_message: Option<String> [since 2, nullable 2],
         topics: Vec<TopicData>,
         nodes: Vec<Node> [since 2],
     }
@@ -35,7 +35,7 @@ api! {
     struct PartitionData {
         partition_index: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [since 2, nullable 2] = Some(Default::default()),
+        error_message: Option<String> [since 2, nullable 2],
         leader_id: i32,
         leader_epoch: i32,
         high_watermark: i64,

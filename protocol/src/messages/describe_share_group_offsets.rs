@@ -18,7 +18,7 @@ api! {
 
     struct DescribeShareGroupOffsetsRequestGroup {
         group_id: String,
-        topics: Option<Vec<DescribeShareGroupOffsetsRequestTopic>> [nullable 0] = Some(Default::default()),
+        topics: Option<Vec<DescribeShareGroupOffsetsRequestTopic>> [nullable 0] = Some(Vec::new()),
     }
 
     struct DescribeShareGroupOffsetsRequestTopic {

@@ -30,7 +30,7 @@ api! {
 
     struct DescribeTopicPartitionsResponseTopic {
         error_code: ErrorCode,
-        name: Option<String> [nullable 0] = Some(Default::default()),
+        name: Option<String> [nullable 0],
         topic_id: Uuid,
         is_internal: bool,
         partitions: Vec<DescribeTopicPartitionsResponsePartition>,

@@ -1,7 +1,7 @@
 //! DescribeTransactions: txn state.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Txn state.

@@ -1,20 +1,20 @@
 //! DescribeUserScramCredentials: SCRAM users list.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// SCRAM users list.
     DescribeUserScramCredentials = 50, versions 0..=0, flexible 0..;
 
     request DescribeUserScramCredentialsRequest {
-        users: Option<Vec<UserName>> [nullable 0] = Some(Default::default()),
+        users: Option<Vec<UserName>> [nullable 0] = Some(Vec::new()),
     }
 
     response DescribeUserScramCredentialsResponse {
         throttle_time_ms: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         results: Vec<DescribeUserScramCredentialsResult>,
     }
 
@@ -25,7 +25,7 @@ api! {
     struct DescribeUserScramCredentialsResult {
         user: String,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         credential_infos: Vec<CredentialInfo>,
     }
 

@@ -1,7 +1,7 @@
 //! ElectLeaders: preferred/unclean election.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Preferred/unclean election.
@@ -9,7 +9,7 @@ api! {
 
     request ElectLeadersRequest {
         election_type: i8 [since 1],
-        topic_partitions: Option<Vec<TopicPartitions>> [nullable 0] = Some(Default::default()),
+        topic_partitions: Option<Vec<TopicPartitions>> [nullable 0] = Some(Vec::new()),
         timeout_ms: i32 = 60_000,
     }
 
@@ -32,6 +32,6 @@ api! {
     struct PartitionResult {
         partition_id: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
     }
 }

@@ -1,7 +1,7 @@
 //! EndTxn: commit/abort (v5 = TV2, returns new pid/epoch).
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Commit/abort (v5 = TV2, returns new pid/epoch).

@@ -74,7 +74,7 @@ api! {
         diverging_epoch: EpochEndOffset [since 12, tag 0],
         current_leader: LeaderIdAndEpoch [since 12, tag 1],
         snapshot_id: SnapshotId [since 12, tag 2],
-        aborted_transactions: Option<Vec<AbortedTransaction>> [since 4, nullable 4] = Some(Default::default()),
+        aborted_transactions: Option<Vec<AbortedTransaction>> [since 4, nullable 4] = Some(Vec::new()),
         preferred_read_replica: i32 [since 11] = -1,
         records: Option<Records> [nullable 0],
     }

@@ -1,7 +1,7 @@
 //! FindCoordinator: locate group/txn/share coordinator (v4+ batched).
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Locate group/txn/share coordinator (v4+ batched).
@@ -16,7 +16,7 @@ api! {
     response FindCoordinatorResponse {
         throttle_time_ms: i32 [since 1],
         error_code: ErrorCode [until 3],
-        error_message: Option<String> [since 1, until 3, nullable 1] = Some(Default::default()),
+        error_message: Option<String> [since 1, until 3, nullable 1],
         node_id: i32 [until 3],
         host: String [until 3],
         port: i32 [until 3],
@@ -29,6 +29,6 @@ api! {
         host: String [since 4],
         port: i32 [since 4],
         error_code: ErrorCode [since 4],
-        error_message: Option<String> [since 4, nullable 4] = Some(Default::default()),
+        error_message: Option<String> [since 4, nullable 4],
     }
 }

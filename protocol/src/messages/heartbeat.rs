@@ -1,7 +1,7 @@
 //! Heartbeat: classic group heartbeat.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Classic group heartbeat.

@@ -1,7 +1,7 @@
 //! IncrementalAlterConfigs: incremental config set.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Incremental config set.
@@ -26,12 +26,12 @@ api! {
     struct AlterableConfig {
         name: String,
         config_operation: i8,
-        value: Option<String> [nullable 0] = Some(Default::default()),
+        value: Option<String> [nullable 0],
     }
 
     struct AlterConfigsResourceResponse {
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         resource_type: i8,
         resource_name: String,
     }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Classic group join.
@@ -25,7 +25,7 @@ api! {
         error_code: ErrorCode,
         generation_id: i32 = -1,
         protocol_type: Option<String> [since 7, nullable 7],
-        protocol_name: Option<String> [nullable 7] = Some(Default::default()),
+        protocol_name: Option<String> [nullable 7],
         leader: String,
         skip_assignment: bool [since 9],
         member_id: String,

@@ -1,7 +1,7 @@
 //! LeaveGroup: classic group leave (v3+ batched).
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Classic group leave (v3+ batched).
@@ -27,7 +27,7 @@ api! {
 
     struct MemberResponse {
         member_id: String [since 3],
-        group_instance_id: Option<String> [since 3, nullable 3] = Some(Default::default()),
+        group_instance_id: Option<String> [since 3, nullable 3],
         error_code: ErrorCode [since 3],
     }
 }

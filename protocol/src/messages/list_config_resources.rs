@@ -1,7 +1,7 @@
 //! ListConfigResources: list config resources (was ListClientMetricsResources).
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// List config resources (was ListClientMetricsResources).

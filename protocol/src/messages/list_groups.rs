@@ -1,7 +1,7 @@
 //! ListGroups: list groups on this broker.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// List groups on this broker.

@@ -1,7 +1,7 @@
 //! ListOffsets: offset by timestamp / earliest / latest.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Offset by timestamp / earliest / latest.

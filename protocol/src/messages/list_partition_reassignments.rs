@@ -1,7 +1,7 @@
 //! ListPartitionReassignments: list reassignments.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// List reassignments.
@@ -15,7 +15,7 @@ api! {
     response ListPartitionReassignmentsResponse {
         throttle_time_ms: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         topics: Vec<OngoingTopicReassignment>,
     }
 

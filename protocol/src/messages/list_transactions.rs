@@ -1,7 +1,7 @@
 //! ListTransactions: txn list.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Txn list.

@@ -8,7 +8,7 @@ api! {
     Metadata = 3, versions 0..=13, flexible 9..;
 
     request MetadataRequest {
-        topics: Option<Vec<MetadataRequestTopic>> [nullable 1] = Some(Default::default()),
+        topics: Option<Vec<MetadataRequestTopic>> [nullable 1] = Some(Vec::new()),
         allow_auto_topic_creation: bool [since 4] = true,
         include_cluster_authorized_operations: bool [since 8, until 10],
         include_topic_authorized_operations: bool [since 8],
@@ -26,7 +26,7 @@ api! {
 
     struct MetadataRequestTopic {
         topic_id: Uuid [since 10],
-        name: Option<String> [nullable 10] = Some(Default::default()),
+        name: Option<String> [nullable 10],
     }
 
     struct MetadataResponseBroker {
@@ -38,7 +38,7 @@ api! {
 
     struct MetadataResponseTopic {
         error_code: ErrorCode,
-        name: Option<String> [nullable 12] = Some(Default::default()),
+        name: Option<String> [nullable 12],
         topic_id: Uuid [since 10],
         is_internal: bool [since 1],
         partitions: Vec<MetadataResponsePartition>,

@@ -1,4 +1,6 @@
 //! One file per API; each declares its request and response in every version that was ever released, up to Kafka 4.3.
+//!
+//! A version that only exists behind a switch in Kafka itself is not here: it may still change its layout.
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
@@ -73,14 +75,23 @@ pub mod unregister_broker;
 pub mod update_features;
 pub mod write_txn_markers;
 
-use crate::api::ApiInfo;
+mod name;
+
+pub use name::api_name;
+
+use crate::api::{ApiInfo, HeaderInfo};
 
 macro_rules! apis {
     ($($module:ident $request:ident $response:ident;)*) => {
         $(pub use $module::{$request, $response};)*
 
         /// Every API that has messages here, sorted by key.
+        ///
+        /// Whoever names this table links all of them; a program that serves some has its own.
         pub static ALL: &[ApiInfo] = &[$(ApiInfo::of::<$request>()),*];
+
+        /// What a header needs to know of each API, sorted by key.
+        pub(crate) static HEADERS: &[HeaderInfo] = &[$(HeaderInfo::of::<$request>()),*];
     };
 }
 
@@ -157,106 +168,4 @@ apis! {
     describe_share_group_offsets DescribeShareGroupOffsetsRequest DescribeShareGroupOffsetsResponse;
     alter_share_group_offsets AlterShareGroupOffsetsRequest AlterShareGroupOffsetsResponse;
     delete_share_group_offsets DeleteShareGroupOffsetsRequest DeleteShareGroupOffsetsResponse;
-}
-
-/// Names of the APIs by key, those between brokers included, for log lines.
-const NAMES: &[&str] = &[
-    "Produce",
-    "Fetch",
-    "ListOffsets",
-    "Metadata",
-    "LeaderAndIsr",
-    "StopReplica",
-    "UpdateMetadata",
-    "ControlledShutdown",
-    "OffsetCommit",
-    "OffsetFetch",
-    "FindCoordinator",
-    "JoinGroup",
-    "Heartbeat",
-    "LeaveGroup",
-    "SyncGroup",
-    "DescribeGroups",
-    "ListGroups",
-    "SaslHandshake",
-    "ApiVersions",
-    "CreateTopics",
-    "DeleteTopics",
-    "DeleteRecords",
-    "InitProducerId",
-    "OffsetForLeaderEpoch",
-    "AddPartitionsToTxn",
-    "AddOffsetsToTxn",
-    "EndTxn",
-    "WriteTxnMarkers",
-    "TxnOffsetCommit",
-    "DescribeAcls",
-    "CreateAcls",
-    "DeleteAcls",
-    "DescribeConfigs",
-    "AlterConfigs",
-    "AlterReplicaLogDirs",
-    "DescribeLogDirs",
-    "SaslAuthenticate",
-    "CreatePartitions",
-    "CreateDelegationToken",
-    "RenewDelegationToken",
-    "ExpireDelegationToken",
-    "DescribeDelegationToken",
-    "DeleteGroups",
-    "ElectLeaders",
-    "IncrementalAlterConfigs",
-    "AlterPartitionReassignments",
-    "ListPartitionReassignments",
-    "OffsetDelete",
-    "DescribeClientQuotas",
-    "AlterClientQuotas",
-    "DescribeUserScramCredentials",
-    "AlterUserScramCredentials",
-    "Vote",
-    "BeginQuorumEpoch",
-    "EndQuorumEpoch",
-    "DescribeQuorum",
-    "AlterPartition",
-    "UpdateFeatures",
-    "Envelope",
-    "FetchSnapshot",
-    "DescribeCluster",
-    "DescribeProducers",
-    "BrokerRegistration",
-    "BrokerHeartbeat",
-    "UnregisterBroker",
-    "DescribeTransactions",
-    "ListTransactions",
-    "AllocateProducerIds",
-    "ConsumerGroupHeartbeat",
-    "ConsumerGroupDescribe",
-    "ControllerRegistration",
-    "GetTelemetrySubscriptions",
-    "PushTelemetry",
-    "AssignReplicasToDirs",
-    "ListConfigResources",
-    "DescribeTopicPartitions",
-    "ShareGroupHeartbeat",
-    "ShareGroupDescribe",
-    "ShareFetch",
-    "ShareAcknowledge",
-    "AddRaftVoter",
-    "RemoveRaftVoter",
-    "UpdateRaftVoter",
-    "InitializeShareGroupState",
-    "ReadShareGroupState",
-    "WriteShareGroupState",
-    "DeleteShareGroupState",
-    "ReadShareGroupStateSummary",
-    "StreamsGroupHeartbeat",
-    "StreamsGroupDescribe",
-    "DescribeShareGroupOffsets",
-    "AlterShareGroupOffsets",
-    "DeleteShareGroupOffsets",
-];
-
-/// The name of an API; `unknown` for a key that no release up to 4.3 uses.
-pub fn api_name(key: i16) -> &'static str {
-    usize::try_from(key).ok().and_then(|key| NAMES.get(key)).copied().unwrap_or("unknown")
 }

@@ -32,7 +32,7 @@ api! {
         committed_offset: i64,
         committed_leader_epoch: i32 [since 6] = -1,
         commit_timestamp: i64 [since 1, until 1] = -1,
-        committed_metadata: Option<String> [nullable 0] = Some(Default::default()),
+        committed_metadata: Option<String> [nullable 0],
     }
 
     struct OffsetCommitResponseTopic {

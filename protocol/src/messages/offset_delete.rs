@@ -1,7 +1,7 @@
 //! OffsetDelete: delete committed offsets of a group.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Delete committed offsets of a group.

@@ -9,7 +9,7 @@ api! {
 
     request OffsetFetchRequest {
         group_id: String [until 7],
-        topics: Option<Vec<OffsetFetchRequestTopic>> [until 7, nullable 2] = Some(Default::default()),
+        topics: Option<Vec<OffsetFetchRequestTopic>> [until 7, nullable 2] = Some(Vec::new()),
         groups: Vec<OffsetFetchRequestGroup> [since 8],
         require_stable: bool [since 7],
     }
@@ -30,7 +30,7 @@ api! {
         group_id: String [since 8],
         member_id: Option<String> [since 9, nullable 9],
         member_epoch: i32 [since 9] = -1,
-        topics: Option<Vec<OffsetFetchRequestTopics>> [since 8, nullable 8] = Some(Default::default()),
+        topics: Option<Vec<OffsetFetchRequestTopics>> [since 8, nullable 8] = Some(Vec::new()),
     }
 
     struct OffsetFetchRequestTopics {
@@ -48,7 +48,7 @@ api! {
         partition_index: i32 [until 7],
         committed_offset: i64 [until 7],
         committed_leader_epoch: i32 [since 5, until 7] = -1,
-        metadata: Option<String> [until 7, nullable 0] = Some(Default::default()),
+        metadata: Option<String> [until 7, nullable 0],
         error_code: ErrorCode [until 7],
     }
 
@@ -68,7 +68,7 @@ api! {
         partition_index: i32 [since 8],
         committed_offset: i64 [since 8],
         committed_leader_epoch: i32 [since 8] = -1,
-        metadata: Option<String> [since 8, nullable 8] = Some(Default::default()),
+        metadata: Option<String> [since 8, nullable 8],
         error_code: ErrorCode [since 8],
     }
 }

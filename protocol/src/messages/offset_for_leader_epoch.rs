@@ -1,7 +1,7 @@
 //! OffsetForLeaderEpoch: epoch end offset, truncation detection.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Epoch end offset, truncation detection.

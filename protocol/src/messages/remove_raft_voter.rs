@@ -8,7 +8,7 @@ api! {
     RemoveRaftVoter = 81, versions 0..=0, flexible 0..;
 
     request RemoveRaftVoterRequest {
-        cluster_id: Option<String> [nullable 0] = Some(Default::default()),
+        cluster_id: Option<String> [nullable 0],
         voter_id: i32,
         voter_directory_id: Uuid,
     }
@@ -16,6 +16,6 @@ api! {
     response RemoveRaftVoterResponse {
         throttle_time_ms: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// SASL token exchange / re-auth.
@@ -15,7 +15,7 @@ api! {
 
     response SaslAuthenticateResponse {
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         auth_bytes: Bytes,
         session_lifetime_ms: i64 [since 1],
     }

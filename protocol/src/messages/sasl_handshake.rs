@@ -1,7 +1,7 @@
 //! SaslHandshake: choose SASL mechanism.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Choose SASL mechanism.

@@ -9,7 +9,7 @@ api! {
 
     request ShareAcknowledgeRequest {
         group_id: Option<String> [nullable 0],
-        member_id: Option<String> [nullable 0] = Some(Default::default()),
+        member_id: Option<String> [nullable 0],
         share_session_epoch: i32,
         is_renew_ack: bool [since 2],
         topics: Vec<AcknowledgeTopic>,

@@ -10,7 +10,7 @@ api! {
 
     request ShareFetchRequest {
         group_id: Option<String> [nullable 0],
-        member_id: Option<String> [nullable 0] = Some(Default::default()),
+        member_id: Option<String> [nullable 0],
         share_session_epoch: i32,
         max_wait_ms: i32,
         min_bytes: i32,

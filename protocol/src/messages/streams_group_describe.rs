@@ -1,7 +1,7 @@
 //! StreamsGroupDescribe: describe streams groups.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Describe streams groups.

@@ -1,7 +1,7 @@
 //! StreamsGroupHeartbeat: KIP-1071 streams heartbeat.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// KIP-1071 streams heartbeat.
@@ -36,7 +36,7 @@ api! {
         heartbeat_interval_ms: i32,
         acceptable_recovery_lag: i32,
         task_offset_interval_ms: i32,
-        status: Option<Vec<Status>> [nullable 0] = Some(Default::default()),
+        status: Option<Vec<Status>> [nullable 0] = Some(Vec::new()),
         active_tasks: Option<Vec<TaskIds>> [nullable 0],
         standby_tasks: Option<Vec<TaskIds>> [nullable 0],
         warmup_tasks: Option<Vec<TaskIds>> [nullable 0],

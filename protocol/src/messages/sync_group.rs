@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Classic group assignment.

@@ -1,7 +1,7 @@
 //! TxnOffsetCommit: offsets inside a txn.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Offsets inside a txn.
@@ -32,7 +32,7 @@ api! {
         partition_index: i32,
         committed_offset: i64,
         committed_leader_epoch: i32 [since 2] = -1,
-        committed_metadata: Option<String> [nullable 0] = Some(Default::default()),
+        committed_metadata: Option<String> [nullable 0],
     }
 
     struct TxnOffsetCommitResponseTopic {

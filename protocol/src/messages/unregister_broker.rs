@@ -1,7 +1,7 @@
 //! UnregisterBroker: remove a dead broker.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Remove a dead broker.
@@ -14,6 +14,6 @@ api! {
     response UnregisterBrokerResponse {
         throttle_time_ms: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
     }
 }

@@ -1,7 +1,7 @@
 //! UpdateFeatures: set finalized features (kafka-features.sh).
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// Set finalized features (kafka-features.sh).
@@ -16,7 +16,7 @@ api! {
     response UpdateFeaturesResponse {
         throttle_time_ms: i32,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
         results: Vec<UpdatableFeatureResult> [until 1],
     }
 
@@ -30,6 +30,6 @@ api! {
     struct UpdatableFeatureResult {
         feature: String,
         error_code: ErrorCode,
-        error_message: Option<String> [nullable 0] = Some(Default::default()),
+        error_message: Option<String> [nullable 0],
     }
 }

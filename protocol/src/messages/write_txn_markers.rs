@@ -1,7 +1,7 @@
 //! WriteTxnMarkers: IB: write markers; also admin abortTransaction.
 
-use crate::api::*;
 use crate::ErrorCode;
+use crate::api::*;
 
 api! {
     /// IB: write markers; also admin abortTransaction.
