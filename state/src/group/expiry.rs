@@ -116,7 +116,8 @@ impl Age {
             return now_ms >= expire_timestamp_ms;
         }
         let since_ms = match self {
-            Age::SinceEmpty(empty_since_ms) => *empty_since_ms,
+            // An administrator may have set offsets since. Kafka would forget them with the rest.
+            Age::SinceEmpty(empty_since_ms) => value.commit_timestamp_ms.max(*empty_since_ms),
             Age::SinceCommit => value.commit_timestamp_ms,
         };
         now_ms.saturating_sub(since_ms) >= turn.config.offsets_retention_ms

@@ -130,9 +130,14 @@ impl ClassicGroup {
 
     /// A static member came back after a restart, or somebody else uses its instance id: the newcomer takes its
     /// place and its assignment, and the old one is fenced (KIP-345).
+    ///
+    /// A consumer that comes back with other topics than it left with is the exception: it needs a new assignment.
+    /// Kafka leaves it without until something else causes a rebalance. Other differences in what it says (what it
+    /// owned, in which generation) are mere consequences of the restart.
     fn replace_static_member(&mut self, from: ReplyTo, request: &JoinRequest, old_id: &str, turn: &mut Turn<'_>) {
         let new_id = &request.fresh_member_id;
         let old_leader = self.leader.clone();
+        let old_topics = self.subscription_of(old_id);
         let Some(mut member) = self.take_member(old_id) else {
             return turn.refuse_join(from, ErrorCode::UNKNOWN_MEMBER_ID, "");
         };
@@ -155,10 +160,11 @@ impl ClassicGroup {
         self.update_member(from, request, new_id, turn);
         self.extend_session(new_id, turn);
 
-        if self.state == ClassicGroupState::Stable && self.keep_generation(request, old_leader, turn) {
-            return;
+        let reads_the_same = self.subscription_of(new_id) == old_topics;
+        let is_settled = self.state == ClassicGroupState::Stable && reads_the_same;
+        if !(is_settled && self.keep_generation(request, old_leader, turn)) {
+            self.rebalance_or_complete_join(turn);
         }
-        self.rebalance_or_complete_join(turn);
     }
 
     /// Lets a returning static member into the stable generation as it is, if the chosen protocol stays the same.

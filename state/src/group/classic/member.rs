@@ -64,6 +64,21 @@ impl Member {
         }
     }
 
+    /// Whether this is the member as the log has it, protocol and all. If not, it comes from an older generation.
+    pub(super) fn said(&self, protocol: &str, logged: &MemberMetadata) -> bool {
+        self.group_instance_id == logged.group_instance_id
+            && self.protocols.iter().any(|(name, metadata)| name == protocol && *metadata == logged.subscription)
+    }
+
+    /// Takes over from the log what may have changed.
+    pub(super) fn update(&mut self, logged: &MemberMetadata) {
+        self.client_id.clone_from(&logged.client_id);
+        self.client_host.clone_from(&logged.client_host);
+        self.rebalance_timeout_ms = logged.rebalance_timeout_ms;
+        self.session_timeout_ms = logged.session_timeout_ms;
+        self.assignment = logged.assignment.clone();
+    }
+
     /// What it said about itself for one strategy; empty if it does not know it.
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
         self.protocols

@@ -387,20 +387,22 @@ impl ClassicGroup {
 
     /// Takes a generation from the log.
     ///
-    /// When it is our own, just decided, the members are the same and keep their timers and what is not logged:
-    /// their other protocols. When loading, they are all new and have no timers yet.
+    /// When it is our own, just decided, the members are the same, and keep their timers and what is not logged:
+    /// their other protocols. When loading, they are as the log says, and have no timers yet.
     pub(crate) fn apply(&mut self, value: &GroupMetadata) {
         let logged: BTreeSet<&str> = value.members.iter().map(|member| member.member_id.as_str()).collect();
         let gone: Vec<String> = self.members.keys().filter(|id| !logged.contains(id.as_str())).cloned().collect();
         for member_id in gone {
             self.take_member(&member_id);
         }
+        let protocol = value.protocol.as_deref().unwrap_or_default();
         for metadata in &value.members {
-            match self.members.get_mut(&metadata.member_id) {
-                Some(member) => member.assignment = metadata.assignment.clone(),
+            let member_id = &metadata.member_id;
+            match self.members.get_mut(member_id).filter(|member| member.said(protocol, metadata)) {
+                Some(member) => member.update(metadata),
                 None => {
-                    let member = Member::logged(metadata, value.protocol.as_deref().unwrap_or_default());
-                    self.insert_member(&metadata.member_id, member);
+                    self.take_member(member_id);
+                    self.insert_member(member_id, Member::logged(metadata, protocol));
                 }
             }
         }
@@ -411,6 +413,14 @@ impl ClassicGroup {
         self.leader = value.leader.clone();
         self.state_timestamp_ms = value.current_state_timestamp_ms;
         self.is_logged = true;
+    }
+
+    /// The topics that one member subscribes to, if this is a group of consumers and they can be read.
+    pub(super) fn subscription_of(&self, member_id: &str) -> Option<BTreeSet<String>> {
+        let member = self.members.get(member_id).filter(|_| self.uses_consumer_protocol())?;
+        let mut topics = BTreeSet::new();
+        subscription::topics_of(&member.metadata(self.protocol()?), &mut topics)?;
+        Some(topics)
     }
 
     /// The topics that members subscribe to, if this is a group of consumers whose subscriptions can be read.

@@ -197,3 +197,22 @@ fn lists_are_filtered_in_any_case() {
     assert_eq!(list(&["EMPTY", "Dead"], &[]), ["simple"]);
     assert!(list(&[], &["consumer"]).is_empty() && list(&["nonsense"], &[]).is_empty());
 }
+
+#[test]
+fn a_session_that_ended_while_parked_begins_anew_with_the_answer() {
+    let mut shell = Shell::new();
+    let ids = shell.stable(2);
+    let parked = shell.join(rejoin(&ids[0]));
+    for _ in 0..4 {
+        shell.pass_ms(9_000);
+        shell.heartbeat(&ids[1], 1);
+    }
+    let other = shell.join(rejoin(&ids[1]));
+    (shell.joined(parked), shell.joined(other));
+    let follower = shell.sync(&ids[1], 2, &[]);
+    shell.pass_ms(9_999);
+    assert_eq!((shell.group().members.len(), shell.is_parked(follower)), (2, true));
+    shell.pass_ms(1);
+    assert_eq!(shell.group().members.len(), 1, "the other one waits for us, this one is gone");
+    assert_eq!(shell.synced(follower).0, ErrorCode::REBALANCE_IN_PROGRESS);
+}

@@ -63,3 +63,29 @@ fn a_tombstone_forgets_members_but_not_later_offsets() {
     assert_eq!((shell.state(), shell.group().protocol_type.as_str()), (ClassicGroupState::Empty, ""));
     assert_eq!(shell.fetch("g", "t", 0, false).0, 5);
 }
+
+#[test]
+fn the_last_generation_is_the_one_that_counts() {
+    let mut shell = Shell::new();
+    let ids = shell.stable(1);
+    for (generation_id, protocol, topics) in [(2, "range", ["u"]), (3, "sticky", ["v"])] {
+        let known = if protocol == "range" { vec!["range"] } else { vec!["range", "sticky"] };
+        let protocols = known.iter().map(|name| ((*name).to_owned(), subscription(&topics))).rev().collect();
+        let asked = shell.join(JoinRequest { protocols, ..rejoin(&ids[0]) });
+        assert_eq!(shell.joined(asked).protocol_name.as_deref(), Some(protocol));
+        let asked = shell.sync(&ids[0], generation_id, &[(&ids[0], "more")]);
+        assert_eq!(shell.synced(asked).0, ErrorCode::NONE);
+        let before = shell.group();
+        assert_eq!(before.members[0].metadata, subscription(&topics));
+        shell.reload();
+        assert_eq!(shell.group(), before);
+        // The log has the chosen protocol only; the member brings the others again.
+        let asked = shell.join(JoinRequest { protocols: chosen_protocol(&before), ..rejoin(&ids[0]) });
+        assert_eq!(shell.joined(asked).error, ErrorCode::NONE);
+        shell.reload();
+    }
+}
+
+fn chosen_protocol(group: &DescribedGroup) -> Vec<(String, Bytes)> {
+    vec![(group.protocol_data.clone(), group.members[0].metadata.clone())]
+}

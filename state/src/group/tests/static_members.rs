@@ -63,6 +63,22 @@ fn a_change_of_the_chosen_protocol_does_rebalance() {
 }
 
 #[test]
+fn a_change_of_topics_does_rebalance() {
+    let mut shell = Shell::new();
+    stable_static(&mut shell);
+    let owning = |topics| {
+        let mut metadata = subscription(topics).to_vec();
+        metadata.extend(b"and what it owned");
+        vec![("range".to_owned(), Bytes::from(metadata))]
+    };
+    let asked = shell.join(JoinRequest { protocols: owning(&["t"]), ..static_join("b2", "B") });
+    assert_eq!(shell.joined(asked).generation_id, 1);
+    let asked = shell.join(JoinRequest { protocols: owning(&["t", "u"]), ..static_join("b3", "B") });
+    assert!(shell.is_parked(asked));
+    assert_eq!(shell.heartbeat_as("a", 1, Some("A")), ErrorCode::REBALANCE_IN_PROGRESS);
+}
+
+#[test]
 fn coming_back_before_the_assignment_rebalances() {
     let mut shell = Shell::new();
     let (a, b) = (shell.join(static_join("a", "A")), shell.join(static_join("b", "B")));
