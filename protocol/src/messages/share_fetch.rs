@@ -66,7 +66,7 @@ api! {
         acknowledge_error_code: ErrorCode,
         acknowledge_error_message: Option<String> [nullable 0],
         current_leader: LeaderIdAndEpoch,
-        records: Option<Records> [nullable 0],
+        records: Records,
         acquired_records: Vec<AcquiredRecords>,
     }
 
