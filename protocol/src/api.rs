@@ -280,6 +280,27 @@ macro_rules! wire_struct {
                 Self::default().write(encoder, layout);
             }
         }
+
+        #[cfg(feature = "arbitrary")]
+        impl $crate::fill::Fill for $name {
+            fn fill(source: &mut $crate::fill::Source) -> Self {
+                $name { $( $field: $crate::fill::Fill::fill(source) ),* }
+            }
+
+            fn fit(&mut self, layout: $crate::field::Layout) {
+                let (version, flexible) = (layout.version, layout.flexible);
+                let default = Self::default();
+                $({
+                    const META: $crate::field::FieldMeta = field_meta!($($($key $value),*)?);
+                    let is_tagged = flexible && META.is_tagged_in(version);
+                    if META.is_plain_in(version) || is_tagged && self.$field != default.$field {
+                        $crate::fill::Fill::fit(&mut self.$field, META.layout(version, flexible));
+                    } else {
+                        self.$field = default.$field;
+                    }
+                })*
+            }
+        }
     };
 }
 

@@ -13,6 +13,8 @@ pub mod api;
 mod chunks;
 mod error_code;
 pub mod field;
+#[cfg(feature = "arbitrary")]
+pub mod fill;
 pub mod frame;
 pub mod internal;
 pub mod messages;

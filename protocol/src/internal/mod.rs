@@ -81,15 +81,27 @@ impl VersionedInfo {
     }
 }
 
-/// Every kind of message in this module.
-pub static ALL: &[VersionedInfo] = &[
-    VersionedInfo::of::<OffsetCommitKey>(),
-    VersionedInfo::of::<OffsetCommitValue>(),
-    VersionedInfo::of::<GroupMetadataKey>(),
-    VersionedInfo::of::<GroupMetadataValue>(),
-    VersionedInfo::of::<ConsumerProtocolSubscription>(),
-    VersionedInfo::of::<ConsumerProtocolAssignment>(),
-];
+macro_rules! all {
+    ($($name:ident)*) => {
+        /// Every kind of message in this module.
+        pub static ALL: &[VersionedInfo] = &[$(VersionedInfo::of::<$name>()),*];
+
+        /// Shows every kind of message.
+        #[cfg(feature = "arbitrary")]
+        pub(crate) fn visit_all(visitor: &mut impl crate::fill::Visitor) {
+            $(visitor.visit::<$name>($name::VERSIONS);)*
+        }
+    };
+}
+
+all! {
+    OffsetCommitKey
+    OffsetCommitValue
+    GroupMetadataKey
+    GroupMetadataValue
+    ConsumerProtocolSubscription
+    ConsumerProtocolAssignment
+}
 
 /// Declares such a message, as `api!` declares a request.
 macro_rules! versioned {

@@ -92,6 +92,16 @@ macro_rules! apis {
 
         /// What a header needs to know of each API, sorted by key.
         pub(crate) static HEADERS: &[HeaderInfo] = &[$(HeaderInfo::of::<$request>()),*];
+
+        /// Shows every request and response.
+        #[cfg(feature = "arbitrary")]
+        pub(crate) fn visit_all(visitor: &mut impl crate::fill::Visitor) {
+            use crate::api::Request;
+            $(
+                visitor.visit::<$request>($request::VERSIONS);
+                visitor.visit::<$response>($request::VERSIONS);
+            )*
+        }
     };
 }
 
