@@ -1,30 +1,24 @@
-//! A cluster as a client sees it: who leads what, and a connection to each.
+//! A cluster as a client sees it: who leads what, and connections to each broker.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use protocol::ErrorCode;
 use protocol::api::Request;
 use protocol::messages::find_coordinator::FindCoordinatorRequest;
-use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
-use protocol::{ErrorCode, Uuid};
-use tokio::sync::Mutex;
+use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 
-use crate::{ClientError, Connection};
+use crate::retry::Retries;
+use crate::{ClientError, Connection, TopicMetadata};
 
-/// A topic and the leaders of its partitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicMetadata {
-    /// Its name.
-    pub name: String,
-    /// Its id, zero when the broker is too old to say.
-    pub id: Uuid,
-    /// Partition index to the id of its leader.
-    pub leaders: BTreeMap<i32, i32>,
+/// The door to a cluster. Clones share connections and knowledge.
+#[derive(Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
 }
 
-/// The door to a cluster.
-pub struct Cluster {
-    bootstrap: String,
+struct Inner {
+    bootstrap: Vec<String>,
     client_id: String,
     state: Mutex<State>,
 }
@@ -33,7 +27,19 @@ pub struct Cluster {
 struct State {
     addresses: BTreeMap<i32, String>,
     controller: Option<i32>,
-    connections: BTreeMap<String, Arc<Connection>>,
+    topics: BTreeMap<Arc<str>, Arc<TopicMetadata>>,
+    connections: BTreeMap<(String, Lane), Arc<Connection>>,
+}
+
+/// A broker answers the requests of one connection in order, so requests that it parks have connections of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// What is answered at once.
+    Main,
+    /// Long polls.
+    Fetch,
+    /// The life of a group member: JoinGroup waits for the others.
+    Group,
 }
 
 impl Cluster {
@@ -42,9 +48,15 @@ impl Cluster {
     /// # Errors
     /// When none does.
     pub async fn connect(bootstrap: &str, client_id: &str) -> Result<Cluster, ClientError> {
-        let cluster =
-            Cluster { bootstrap: bootstrap.into(), client_id: client_id.into(), state: Mutex::new(State::default()) };
-        cluster.refresh(Some(Vec::new())).await?;
+        let bootstrap = bootstrap.split(',').map(str::trim).filter(|address| !address.is_empty());
+        let cluster = Cluster {
+            inner: Arc::new(Inner {
+                bootstrap: bootstrap.map(str::to_owned).collect(),
+                client_id: client_id.into(),
+                state: Mutex::default(),
+            }),
+        };
+        cluster.refresh(Some(&[]), false).await?;
         Ok(cluster)
     }
 
@@ -53,16 +65,15 @@ impl Cluster {
     /// # Errors
     /// When none answers.
     pub async fn any(&self) -> Result<Arc<Connection>, ClientError> {
-        let known: Vec<String> = self.state.lock().await.addresses.values().cloned().collect();
-        let mut reason = "the list is empty".to_string();
-        let bootstrap = self.bootstrap.split(',').map(|address| address.trim().to_string());
-        for address in known.into_iter().chain(bootstrap).filter(|address| !address.is_empty()) {
-            match self.connection(&address).await {
+        let known: Vec<String> = self.state().addresses.values().cloned().collect();
+        let mut reason = "the list of brokers is empty".to_string();
+        for address in known.iter().chain(&self.inner.bootstrap) {
+            match self.connection(address, Lane::Main).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => reason = error.to_string(),
             }
         }
-        Err(ClientError::NoBroker { addresses: self.bootstrap.clone(), reason })
+        Err(ClientError::NoBroker { reason })
     }
 
     /// A connection to the broker with this id.
@@ -70,35 +81,83 @@ impl Cluster {
     /// # Errors
     /// When it is not known or does not answer.
     pub async fn broker(&self, id: i32) -> Result<Arc<Connection>, ClientError> {
-        let address = self.state.lock().await.addresses.get(&id).cloned();
+        self.broker_on(id, Lane::Main).await
+    }
+
+    pub(crate) async fn broker_on(&self, id: i32, lane: Lane) -> Result<Arc<Connection>, ClientError> {
+        let address = self.state().addresses.get(&id).cloned();
         match address {
-            Some(address) => self.connection(&address).await,
+            Some(address) => self.connection(&address, lane).await,
             None => Err(ClientError::Kafka {
                 what: format!("broker {id}"),
-                code: ErrorCode::BROKER_NOT_AVAILABLE,
+                code: ErrorCode::LEADER_NOT_AVAILABLE,
                 message: None,
             }),
         }
     }
 
-    /// Sends an administrator's request to the controller.
+    /// Connections to all brokers that the metadata names.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub async fn admin<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
-        let controller = self.state.lock().await.controller;
-        let connection = match controller {
-            Some(id) => self.broker(id).await?,
-            None => self.any().await?,
-        };
-        connection.send(request).await
+    /// When one does not answer.
+    pub async fn brokers(&self) -> Result<Vec<Arc<Connection>>, ClientError> {
+        self.refresh(Some(&[]), false).await?;
+        let addresses: Vec<String> = self.state().addresses.values().cloned().collect();
+        let mut connections = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            connections.push(self.connection(&address, Lane::Main).await?);
+        }
+        Ok(connections)
+    }
+
+    /// Sends an administrator's request to the controller. `code` finds the answer's error code: when another broker has
+    /// become the controller, the request goes there.
+    ///
+    /// # Errors
+    /// [`ClientError`]; after a lost connection it is unknown whether the request was carried out.
+    pub async fn admin<R: Request>(
+        &self,
+        request: &R,
+        code: impl Fn(&R::Response) -> ErrorCode,
+    ) -> Result<R::Response, ClientError> {
+        let mut retries = Retries::default();
+        loop {
+            let controller = self.state().controller;
+            let connection = match controller {
+                Some(id) => self.broker(id).await?,
+                None => self.any().await?,
+            };
+            let answer = connection.send(request).await?;
+            if code(&answer) != ErrorCode::NOT_CONTROLLER {
+                return Ok(answer);
+            }
+            let failure = ClientError::check(R::NAME, ErrorCode::NOT_CONTROLLER, None);
+            if let Err(failure) = failure {
+                retries.after(failure).await?;
+            }
+            self.refresh(Some(&[]), false).await?;
+        }
     }
 
     /// The broker that coordinates a group.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`], after retries.
     pub async fn coordinator(&self, group_id: &str) -> Result<Arc<Connection>, ClientError> {
+        self.coordinator_on(group_id, Lane::Main).await
+    }
+
+    pub(crate) async fn coordinator_on(&self, group_id: &str, lane: Lane) -> Result<Arc<Connection>, ClientError> {
+        let mut retries = Retries::default();
+        loop {
+            match self.find_coordinator(group_id, lane).await {
+                Ok(connection) => return Ok(connection),
+                Err(failure) => retries.after(failure).await?,
+            }
+        }
+    }
+
+    async fn find_coordinator(&self, group_id: &str, lane: Lane) -> Result<Arc<Connection>, ClientError> {
         let request = FindCoordinatorRequest {
             key: group_id.into(),
             coordinator_keys: vec![group_id.into()],
@@ -110,70 +169,101 @@ impl Cluster {
             None => (answer.error_code, answer.error_message, answer.host, answer.port),
         };
         ClientError::check(format!("the coordinator of group {group_id}"), code, message)?;
-        self.connection(&join_address(&host, port)).await
+        self.connection(&join_address(&host, port), lane).await
     }
 
-    /// The topics of `names`, or all. With `create`, the broker may create those that do not exist.
+    /// The topics of `names`, or all; each with its error if it has one.
     ///
     /// # Errors
-    /// The first topic's error.
-    pub async fn topics(&self, names: Option<&[String]>, create: bool) -> Result<Vec<TopicMetadata>, ClientError> {
-        let names = names.map(|names| names.to_vec());
-        let answer = self.refresh_with(names, create).await?;
-        let mut topics = Vec::with_capacity(answer.topics.len());
-        for topic in answer.topics {
-            let name = topic.name.unwrap_or_default();
-            ClientError::check(format!("topic {name}"), topic.error_code, None)?;
-            let leaders = topic.partitions.iter().map(|p| (p.partition_index, p.leader_id)).collect();
-            topics.push(TopicMetadata { name, id: topic.topic_id, leaders });
+    /// [`ClientError`].
+    pub async fn topics(
+        &self,
+        names: Option<&[&str]>,
+    ) -> Result<Vec<Result<Arc<TopicMetadata>, ClientError>>, ClientError> {
+        self.refresh(names, false).await
+    }
+
+    /// One topic, freshly asked for.
+    ///
+    /// # Errors
+    /// Its error, UNKNOWN_TOPIC_OR_PARTITION if it does not exist.
+    pub async fn topic(&self, name: &str) -> Result<Arc<TopicMetadata>, ClientError> {
+        self.one_topic(name, false).await
+    }
+
+    /// One topic. If it does not exist and the broker creates topics on first use, it does so now.
+    ///
+    /// # Errors
+    /// Its error, after retries: a new topic is not known everywhere at once.
+    pub async fn topic_or_create(&self, name: &str) -> Result<Arc<TopicMetadata>, ClientError> {
+        let mut retries = Retries::default();
+        loop {
+            match self.one_topic(name, true).await {
+                Ok(topic) => return Ok(topic),
+                Err(failure) => retries.after(failure).await?,
+            }
         }
-        Ok(topics)
     }
 
-    /// One topic.
-    ///
-    /// # Errors
-    /// Its error.
-    pub async fn topic(&self, name: &str, create: bool) -> Result<TopicMetadata, ClientError> {
-        let mut topics = self.topics(Some(&[name.to_string()]), create).await?;
-        topics.pop().ok_or_else(|| ClientError::Kafka {
-            what: format!("topic {name}"),
-            code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            message: None,
+    async fn one_topic(&self, name: &str, create: bool) -> Result<Arc<TopicMetadata>, ClientError> {
+        self.refresh(Some(&[name]), create).await?.pop().unwrap_or_else(|| {
+            Err(ClientError::Kafka {
+                what: format!("topic {name}"),
+                code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                message: None,
+            })
         })
     }
 
-    async fn refresh(&self, names: Option<Vec<String>>) -> Result<MetadataResponse, ClientError> {
-        self.refresh_with(names, false).await
+    /// What is known of a topic; asks only when nothing is.
+    pub(crate) async fn known_topic(&self, name: &str) -> Result<Arc<TopicMetadata>, ClientError> {
+        let known = self.state().topics.get(name).cloned();
+        match known {
+            Some(topic) => Ok(topic),
+            None => self.topic(name).await,
+        }
     }
 
-    async fn refresh_with(&self, names: Option<Vec<String>>, create: bool) -> Result<MetadataResponse, ClientError> {
-        let topic = |name| MetadataRequestTopic { name: Some(name), ..Default::default() };
+    /// Forgets a topic about which a broker has said something else, so that the next use asks again.
+    pub(crate) fn forget_topic(&self, name: &str) {
+        self.state().topics.remove(name);
+    }
+
+    async fn refresh(
+        &self,
+        names: Option<&[&str]>,
+        create: bool,
+    ) -> Result<Vec<Result<Arc<TopicMetadata>, ClientError>>, ClientError> {
+        let topic = |name: &&str| MetadataRequestTopic { name: Some(name.to_string()), ..Default::default() };
         let request = MetadataRequest {
-            topics: names.map(|names| names.into_iter().map(topic).collect()),
+            topics: names.map(|names| names.iter().map(topic).collect()),
             allow_auto_topic_creation: create,
             ..Default::default()
         };
         let answer = self.any().await?.send(&request).await?;
-        let mut state = self.state.lock().await;
-        let addresses = answer.brokers.iter().map(|b| (b.node_id, join_address(&b.host, b.port)));
-        state.addresses = addresses.collect();
+        let topics: Vec<_> = answer.topics.into_iter().map(|t| TopicMetadata::from_wire(t).map(Arc::new)).collect();
+        let mut state = self.state();
+        state.addresses = answer.brokers.iter().map(|b| (b.node_id, join_address(&b.host, b.port))).collect();
         state.controller = Some(answer.controller_id).filter(|id| state.addresses.contains_key(id));
-        Ok(answer)
+        let known = topics.iter().flatten().map(|topic| (Arc::clone(&topic.name), Arc::clone(topic)));
+        state.topics.extend(known);
+        Ok(topics)
     }
 
-    async fn connection(&self, address: &str) -> Result<Arc<Connection>, ClientError> {
-        if let Some(connection) = self.state.lock().await.connections.get(address) {
+    async fn connection(&self, address: &str, lane: Lane) -> Result<Arc<Connection>, ClientError> {
+        let key = (address.to_string(), lane);
+        if let Some(connection) = self.state().connections.get(&key)
+            && connection.is_open()
+        {
             return Ok(Arc::clone(connection));
         }
-        let connection = Arc::new(Connection::connect(address, &self.client_id).await?);
-        self.state.lock().await.connections.insert(address.into(), Arc::clone(&connection));
+        let connection = Arc::new(Connection::connect(address, &self.inner.client_id).await?);
+        self.state().connections.insert(key, Arc::clone(&connection));
         Ok(connection)
     }
 
-    /// Forgets the connection to an address, so that the next use opens a new one.
-    pub async fn forget(&self, connection: &Connection) {
-        self.state.lock().await.connections.remove(connection.address());
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -25,16 +25,19 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer taken, bytes, as in Kafka's clients.
 const ANSWER_MAX_BYTES: usize = 100 << 20;
 
-type Waiting = Arc<Mutex<HashMap<i32, oneshot::Sender<Bytes>>>>;
-
 /// An open connection. Requests may be sent from several tasks at once; answers find their way.
 pub struct Connection {
     address: String,
     client_id: String,
-    writer: AsyncMutex<(OwnedWriteHalf, i32)>,
-    waiting: Waiting,
+    writer: AsyncMutex<Writer>,
+    waiting: Arc<Waiting>,
     versions: BTreeMap<i16, (i16, i16)>,
     reader: tokio::task::JoinHandle<()>,
+}
+
+struct Writer {
+    stream: OwnedWriteHalf,
+    next_id: i32,
 }
 
 impl Drop for Connection {
@@ -55,13 +58,13 @@ impl Connection {
             .map_err(|_| ClientError::NoAnswer { address: address.into(), reason: "connecting took too long" })?
             .map_err(io)?;
         stream.set_nodelay(true).map_err(io)?;
-        let (read, write) = stream.into_split();
-        let waiting = Waiting::default();
+        let (read, stream) = stream.into_split();
+        let waiting = Arc::new(Waiting::new());
         let reader = tokio::spawn(read_answers(read, Arc::clone(&waiting)));
         let mut connection = Connection {
             address: address.into(),
             client_id: client_id.into(),
-            writer: AsyncMutex::new((write, 0)),
+            writer: AsyncMutex::new(Writer { stream, next_id: 0 }),
             waiting,
             versions: BTreeMap::new(),
             reader,
@@ -75,11 +78,25 @@ impl Connection {
         &self.address
     }
 
+    /// Whether requests can still be sent. A broken connection never mends.
+    pub fn is_open(&self) -> bool {
+        self.waiting.is_open()
+    }
+
     /// The newest version of an API that both sides know.
     pub fn version_of<R: Request>(&self) -> Option<i16> {
-        let (min, max) = self.versions.get(&R::KEY)?;
-        let version = (*max).min(*R::VERSIONS.end());
-        (version >= *min && version >= *R::VERSIONS.start()).then_some(version)
+        self.version_up_to::<R>(i16::MAX).ok()
+    }
+
+    /// The newest version of an API, no newer than `newest`, that both sides know.
+    ///
+    /// # Errors
+    /// [`ClientError::Unsupported`] when there is none.
+    pub fn version_up_to<R: Request>(&self, newest: i16) -> Result<i16, ClientError> {
+        let unsupported = || ClientError::Unsupported { address: self.address.clone(), api: R::NAME };
+        let (min, max) = self.versions.get(&R::KEY).ok_or_else(unsupported)?;
+        let version = (*max).min(*R::VERSIONS.end()).min(newest);
+        if version >= *min && version >= *R::VERSIONS.start() { Ok(version) } else { Err(unsupported()) }
     }
 
     /// Sends a request in the newest version that both sides know.
@@ -87,8 +104,7 @@ impl Connection {
     /// # Errors
     /// [`ClientError`]; an error code inside the answer is the caller's to look at.
     pub async fn send<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
-        let unsupported = || ClientError::Unsupported { address: self.address.clone(), api: R::NAME };
-        self.send_version(request, self.version_of::<R>().ok_or_else(unsupported)?).await
+        self.send_version(request, self.version_up_to::<R>(i16::MAX)?).await
     }
 
     /// Sends a request in the given version, whatever the broker says it serves.
@@ -96,7 +112,30 @@ impl Connection {
     /// # Errors
     /// As [`Connection::send`].
     pub async fn send_version<R: Request>(&self, request: &R, version: i16) -> Result<R::Response, ClientError> {
-        let body = self.exchange(request, version).await?;
+        self.send_parked(request, version, Duration::ZERO).await
+    }
+
+    /// Sends a request that the broker may keep for up to `parked` before it answers, as Fetch and JoinGroup.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn send_parked<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        parked: Duration,
+    ) -> Result<R::Response, ClientError> {
+        let (sender, receiver) = oneshot::channel();
+        self.write(request, version, Some(sender)).await?;
+        let body = match timeout(ANSWER_TIMEOUT.saturating_add(parked), receiver).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return Err(self.no_answer("it closed the connection; its log may say why")),
+            Err(_) => {
+                // Answers come in order, so everything behind this one is stuck too.
+                self.close();
+                return Err(self.no_answer("it took too long"));
+            }
+        };
         let mut decoder = Decoder::new(body);
         let decode = |source| ClientError::Decode { address: self.address.clone(), source };
         frame::skip_response_header(R::KEY, version, &mut decoder).map_err(decode)?;
@@ -111,16 +150,6 @@ impl Connection {
         self.write(request, version, None).await
     }
 
-    async fn exchange<R: Request>(&self, request: &R, version: i16) -> Result<Bytes, ClientError> {
-        let (sender, receiver) = oneshot::channel();
-        self.write(request, version, Some(sender)).await?;
-        let no_answer = |reason| ClientError::NoAnswer { address: self.address.clone(), reason };
-        timeout(ANSWER_TIMEOUT, receiver)
-            .await
-            .map_err(|_| no_answer("it took too long"))?
-            .map_err(|_| no_answer("it closed the connection; its log says why"))
-    }
-
     async fn write<R: Request>(
         &self,
         request: &R,
@@ -128,18 +157,17 @@ impl Connection {
         sender: Option<oneshot::Sender<Bytes>>,
     ) -> Result<(), ClientError> {
         let mut writer = self.writer.lock().await;
-        let (stream, next_id) = &mut *writer;
-        let id = *next_id;
-        *next_id = next_id.wrapping_add(1);
-        if let Some(sender) = sender {
-            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
+        let id = writer.next_id;
+        writer.next_id = id.wrapping_add(1);
+        if !self.waiting.register(id, sender) {
+            return Err(self.no_answer("the connection is closed"));
         }
+        let mut whole = WholeOrClosed { connection: self, is_whole: false };
         for chunk in frame::encode_request(request, version, id, Some(&self.client_id)) {
-            stream
-                .write_all(&chunk)
-                .await
-                .map_err(|source| ClientError::Io { address: self.address.clone(), source })?;
+            let io = |source| ClientError::Io { address: self.address.clone(), source };
+            writer.stream.write_all(&chunk).await.map_err(io)?;
         }
+        whole.is_whole = true;
         Ok(())
     }
 
@@ -147,7 +175,6 @@ impl Connection {
         let request = ApiVersionsRequest {
             client_software_name: "ottla".into(),
             client_software_version: env!("CARGO_PKG_VERSION").into(),
-            ..Default::default()
         };
         let mut answer = self.send_version(&request, 3).await?;
         if answer.error_code == ErrorCode::UNSUPPORTED_VERSION {
@@ -156,10 +183,73 @@ impl Connection {
         ClientError::check("ApiVersions", answer.error_code, None)?;
         Ok(answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect())
     }
+
+    fn close(&self) {
+        self.waiting.close();
+        self.reader.abort();
+    }
+
+    fn no_answer(&self, reason: &'static str) -> ClientError {
+        ClientError::NoAnswer { address: self.address.clone(), reason }
+    }
 }
 
-/// Hands answers to whoever waits for them, until the connection ends; dropping the senders tells the rest.
-async fn read_answers(mut stream: OwnedReadHalf, waiting: Waiting) {
+/// Closes the connection when the request was not written to its end, by an error or because whoever sent it was
+/// cancelled: what follows half a frame is noise.
+struct WholeOrClosed<'a> {
+    connection: &'a Connection,
+    is_whole: bool,
+}
+
+impl Drop for WholeOrClosed<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.connection.close();
+        }
+    }
+}
+
+/// Who waits for which answer; `None` once the connection is closed.
+struct Waiting(Mutex<Option<HashMap<i32, oneshot::Sender<Bytes>>>>);
+
+impl Waiting {
+    fn new() -> Waiting {
+        Waiting(Mutex::new(Some(HashMap::new())))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Option<HashMap<i32, oneshot::Sender<Bytes>>>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_open(&self) -> bool {
+        self.with(|waiting| waiting.is_some())
+    }
+
+    /// Whether the connection is open, and so the sender will be used or dropped.
+    fn register(&self, id: i32, sender: Option<oneshot::Sender<Bytes>>) -> bool {
+        self.with(|waiting| {
+            let Some(waiting) = waiting else { return false };
+            waiting.extend(sender.map(|sender| (id, sender)));
+            true
+        })
+    }
+
+    fn answer(&self, id: i32, frame: Bytes) {
+        let sender = self.with(|waiting| waiting.as_mut().and_then(|waiting| waiting.remove(&id)));
+        if let Some(sender) = sender {
+            // Whoever asked may have given up.
+            let _ = sender.send(frame);
+        }
+    }
+
+    /// Dropping the senders tells those who wait.
+    fn close(&self) {
+        self.with(|waiting| *waiting = None);
+    }
+}
+
+/// Hands answers to whoever waits for them, until the connection ends.
+async fn read_answers(mut stream: OwnedReadHalf, waiting: Arc<Waiting>) {
     while let Ok(size) = stream.read_i32().await {
         let Ok(size) = usize::try_from(size) else { break };
         if !(4..=ANSWER_MAX_BYTES).contains(&size) {
@@ -170,11 +260,7 @@ async fn read_answers(mut stream: OwnedReadHalf, waiting: Waiting) {
             break;
         }
         let id = i32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]);
-        let sender = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Some(sender) = sender {
-            // Whoever asked may have given up.
-            let _ = sender.send(Bytes::from(buffer));
-        }
+        waiting.answer(id, Bytes::from(buffer));
     }
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    waiting.close();
 }

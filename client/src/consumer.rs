@@ -1,189 +1,204 @@
-//! Reading one partition, record by record.
+//! Reading partitions that were picked by hand.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
-use bytes::Bytes;
-use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
-use protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
-use protocol::records::batches;
+use protocol::ErrorCode;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
-use crate::{ClientError, Cluster, TopicMetadata};
+use crate::fetch::{Answer, Wanted, fetch};
+use crate::retry::Retries;
+use crate::{ClientError, Cluster, FetchedRecord, StartOffset, TopicPartition, list_offsets};
 
-const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
-/// The last version that names topics instead of giving their ids.
-const LAST_NAME_VERSION: i16 = 12;
-/// Bytes of one fetch.
-const FETCH_MAX_BYTES: i32 = 1 << 20;
-/// One batch may unpack to this many bytes.
-const BATCH_MAX_BYTES: usize = 256 << 20;
+/// How long a broker may keep a fetch for which it has nothing.
+const FETCH_WAIT: Duration = Duration::from_millis(500);
 
-/// Where to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartOffset {
-    /// The first record there is.
-    Earliest,
-    /// The next record that is written.
-    Latest,
-    /// The first record at or after this moment, ms since 1970-01-01 UTC; the end, if there is none.
-    Time(i64),
-    /// This offset.
-    At(i64),
-}
-
-/// A record as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchedRecord {
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-    /// Milliseconds since 1970-01-01 UTC, or −1.
-    pub timestamp_ms: i64,
-    /// Its key.
-    pub key: Option<Bytes>,
-    /// Its value.
-    pub value: Option<Bytes>,
-    /// Names and values.
-    pub headers: Vec<(String, Option<Bytes>)>,
-}
-
-/// Reads one partition from an offset on.
-pub struct PartitionReader<'a> {
-    cluster: &'a Cluster,
-    topic: TopicMetadata,
-    partition: i32,
-    next_offset: i64,
+/// Reads the partitions it is assigned, each in order, from the brokers that lead them.
+///
+/// At most one fetch to each broker is under way, and none is sent while records wait to be taken.
+pub struct Consumer {
+    cluster: Cluster,
+    positions: BTreeMap<TopicPartition, Position>,
+    /// Where to go on when an offset is gone.
+    reset: Option<StartOffset>,
     ready: VecDeque<FetchedRecord>,
-    high_watermark: i64,
+    fetches: JoinSet<Outcome>,
+    /// Leaders with a fetch under way.
+    asked: BTreeSet<i32>,
+    retries: Retries,
 }
 
-impl<'a> PartitionReader<'a> {
-    /// A reader that begins at `start`.
+#[derive(Clone, Copy)]
+struct Position {
+    /// The offset that the next fetch asks for.
+    fetch_offset: i64,
+    /// The end of what can be read, once a fetch has said it.
+    high_watermark: Option<i64>,
+}
+
+/// What became of a fetch.
+struct Outcome {
+    leader: i32,
+    wanted: Vec<Wanted>,
+    result: Result<Vec<Answer>, ClientError>,
+}
+
+impl Consumer {
+    /// A consumer without partitions.
+    pub fn new(cluster: &Cluster) -> Consumer {
+        Consumer {
+            cluster: cluster.clone(),
+            positions: BTreeMap::new(),
+            reset: None,
+            ready: VecDeque::new(),
+            fetches: JoinSet::new(),
+            asked: BTreeSet::new(),
+            retries: Retries::default(),
+        }
+    }
+
+    /// Reads these partitions from `start` on, and no others.
+    ///
+    /// With [`StartOffset::Earliest`] and [`StartOffset::Latest`], reading goes on there if an offset is deleted before
+    /// it was read; otherwise that is an error.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub async fn open(
-        cluster: &'a Cluster,
-        topic: &TopicMetadata,
-        partition: i32,
-        start: StartOffset,
-    ) -> Result<PartitionReader<'a>, ClientError> {
-        let topic = topic.clone();
-        let (ready, high_watermark) = (VecDeque::new(), -1);
-        let mut reader = PartitionReader { cluster, topic, partition, next_offset: 0, ready, high_watermark };
-        reader.next_offset = match start {
-            StartOffset::At(offset) => offset,
-            StartOffset::Earliest => reader.offset_at(EARLIEST).await?,
-            StartOffset::Latest => reader.offset_at(LATEST).await?,
-            StartOffset::Time(moment) => match reader.offset_at(moment).await? {
-                -1 => reader.offset_at(LATEST).await?,
-                offset => offset,
-            },
-        };
-        Ok(reader)
+    /// [`ClientError`], after retries.
+    pub async fn assign(&mut self, partitions: &[TopicPartition], start: StartOffset) -> Result<(), ClientError> {
+        let offsets = list_offsets(&self.cluster, partitions, start).await?;
+        let reset = matches!(start, StartOffset::Earliest | StartOffset::Latest).then_some(start);
+        self.assign_at(offsets, reset);
+        Ok(())
     }
 
-    /// The offset of the record that comes next.
-    pub fn next_offset(&self) -> i64 {
-        self.ready.front().map_or(self.next_offset, |record| record.offset)
+    /// Reads these partitions from these offsets on, and no others. Where an offset does not exist, reading goes on at
+    /// `reset`, or ends with an error.
+    pub fn assign_at(&mut self, offsets: BTreeMap<TopicPartition, i64>, reset: Option<StartOffset>) {
+        let at = |fetch_offset| Position { fetch_offset, high_watermark: None };
+        self.positions = offsets.into_iter().map(|(place, offset)| (place, at(offset))).collect();
+        self.reset = reset;
+        self.ready.clear();
+        self.fetches = JoinSet::new();
+        self.asked.clear();
+        self.retries.reset();
     }
 
-    /// Whether everything that was readable at the last fetch has been read.
+    /// The partitions that are read.
+    pub fn assignment(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.positions.keys()
+    }
+
+    /// For each partition, the offset of the record that [`Consumer::next`] gives next: what a group commits.
+    pub fn positions(&self) -> BTreeMap<TopicPartition, i64> {
+        let fetched = self.positions.iter().map(|(place, position)| (place.clone(), position.fetch_offset));
+        let mut positions: BTreeMap<_, _> = fetched.collect();
+        for record in self.ready.iter().rev() {
+            positions.insert(TopicPartition::new(record.topic.clone(), record.partition), record.offset);
+        }
+        positions
+    }
+
+    /// Whether everything that could be read at the last fetch of each partition has been given out.
     pub fn is_caught_up(&self) -> bool {
-        self.ready.is_empty() && self.high_watermark >= 0 && self.next_offset >= self.high_watermark
+        let at_end = |position: &Position| position.high_watermark.is_some_and(|end| position.fetch_offset >= end);
+        self.ready.is_empty() && self.positions.values().all(at_end)
     }
 
-    /// The next record, or `None` if none came within `wait_ms`.
+    /// The next record, or `None` when none came within `wait`. May be cancelled: no record is lost.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub async fn next(&mut self, wait_ms: i32) -> Result<Option<FetchedRecord>, ClientError> {
-        if self.ready.is_empty() {
-            self.fetch(wait_ms).await?;
+    /// [`ClientError`], after retries with fresh metadata.
+    pub async fn next(&mut self, wait: Duration) -> Result<Option<FetchedRecord>, ClientError> {
+        let deadline = Instant::now() + wait;
+        while self.ready.is_empty() {
+            if let Err(failure) = self.ask().await {
+                self.recover(failure).await?;
+                continue;
+            }
+            match timeout_at(deadline, self.fetches.join_next()).await {
+                Ok(Some(Ok(outcome))) => self.take(outcome).await?,
+                // Nothing is assigned.
+                Ok(None) => {
+                    tokio::time::sleep_until(deadline).await;
+                    return Ok(None);
+                }
+                // A fetch has panicked; the next round sends another.
+                Ok(Some(Err(_))) => self.asked.clear(),
+                Err(_) => return Ok(None),
+            }
         }
         Ok(self.ready.pop_front())
     }
 
-    async fn offset_at(&self, timestamp: i64) -> Result<i64, ClientError> {
-        let partition = ListOffsetsPartition {
-            partition_index: self.partition,
-            current_leader_epoch: -1,
-            timestamp,
-            max_num_offsets: 1,
-            ..Default::default()
-        };
-        let topic =
-            ListOffsetsTopic { name: self.topic.name.clone(), partitions: vec![partition], ..Default::default() };
-        let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
-        let answer = self.leader().await?.send(&request).await?;
-        let found = answer.topics.into_iter().flat_map(|topic| topic.partitions).next().unwrap_or_default();
-        ClientError::check(self.name(), found.error_code, None)?;
-        Ok(found.offset)
-    }
-
-    async fn fetch(&mut self, wait_ms: i32) -> Result<(), ClientError> {
-        let connection = self.leader().await?;
-        let version = connection.version_of::<FetchRequest>().unwrap_or(LAST_NAME_VERSION).min(LAST_NAME_VERSION);
-        let partition = FetchPartition {
-            partition: self.partition,
-            current_leader_epoch: -1,
-            fetch_offset: self.next_offset,
-            partition_max_bytes: FETCH_MAX_BYTES,
-            ..Default::default()
-        };
-        let topic = FetchTopic { topic: self.topic.name.clone(), partitions: vec![partition], ..Default::default() };
-        let request = FetchRequest {
-            max_wait_ms: wait_ms,
-            min_bytes: 1,
-            max_bytes: FETCH_MAX_BYTES,
-            session_epoch: -1,
-            topics: vec![topic],
-            ..Default::default()
-        };
-        let answer = connection.send_version(&request, version).await?;
-        ClientError::check(self.name(), answer.error_code, None)?;
-        let Some(data) = answer.responses.into_iter().flat_map(|topic| topic.partitions).next() else { return Ok(()) };
-        ClientError::check(self.name(), data.error_code, None)?;
-        self.high_watermark = data.high_watermark;
-        let bytes = data.records.map(|records| records.into_bytes()).unwrap_or_default();
-        self.unpack(&bytes)
-    }
-
-    fn unpack(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
-        for batch in batches(bytes) {
-            // A broker may cut the last batch; what was cut comes again.
-            let Ok(batch) = batch else { break };
-            if !batch.is_control() {
-                let set = batch.records(BATCH_MAX_BYTES)?;
-                for record in set.iter() {
-                    let record = record?;
-                    if record.offset < self.next_offset {
-                        continue;
-                    }
-                    let headers = record.headers.iter().map(|header| {
-                        (String::from_utf8_lossy(header.key).into_owned(), header.value.map(Bytes::copy_from_slice))
-                    });
-                    self.ready.push_back(FetchedRecord {
-                        partition: self.partition,
-                        offset: record.offset,
-                        timestamp_ms: record.timestamp,
-                        key: record.key.map(Bytes::copy_from_slice),
-                        value: record.value.map(Bytes::copy_from_slice),
-                        headers: headers.collect(),
-                    });
-                }
+    /// Sends a fetch to every leader that has none.
+    async fn ask(&mut self) -> Result<(), ClientError> {
+        let mut by_leader: BTreeMap<i32, Vec<Wanted>> = BTreeMap::new();
+        for (place, position) in &self.positions {
+            let topic = self.cluster.known_topic(&place.topic).await?;
+            let leader = topic.leader(place.partition)?;
+            let wanted = Wanted { topic, partition: place.partition, offset: position.fetch_offset };
+            by_leader.entry(leader).or_default().push(wanted);
+        }
+        for (leader, wanted) in by_leader {
+            if self.asked.insert(leader) {
+                let cluster = self.cluster.clone();
+                self.fetches.spawn(async move {
+                    let result = fetch(&cluster, leader, &wanted, FETCH_WAIT).await;
+                    Outcome { leader, wanted, result }
+                });
             }
-            self.next_offset = self.next_offset.max(batch.next_offset());
         }
         Ok(())
     }
 
-    async fn leader(&self) -> Result<std::sync::Arc<crate::Connection>, ClientError> {
-        self.cluster.broker(self.topic.leaders.get(&self.partition).copied().unwrap_or(-1)).await
+    async fn take(&mut self, outcome: Outcome) -> Result<(), ClientError> {
+        self.asked.remove(&outcome.leader);
+        let answers = match outcome.result {
+            Ok(answers) => answers,
+            Err(failure) => return self.recover(failure).await,
+        };
+        let mut failures = Vec::new();
+        for (place, result) in answers {
+            let asked = outcome.wanted.iter().find(|wanted| wanted.place() == place).map(|wanted| wanted.offset);
+            match (self.positions.get_mut(&place), result) {
+                (Some(position), Ok(fetched)) if Some(position.fetch_offset) == asked => {
+                    position.fetch_offset = fetched.next_offset;
+                    position.high_watermark = Some(fetched.high_watermark);
+                    self.ready.extend(fetched.records);
+                }
+                (Some(_), Err(failure)) => failures.push((place, failure)),
+                // The partition is not ours any more, or is read from elsewhere since.
+                _ => {}
+            }
+        }
+        if failures.is_empty() {
+            self.retries.reset();
+        }
+        for (place, failure) in failures {
+            match self.reset {
+                Some(start) if failure.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE) => {
+                    self.restart(place, start).await?;
+                }
+                _ => self.recover(failure).await?,
+            }
+        }
+        Ok(())
     }
 
-    fn name(&self) -> String {
-        format!("{}-{}", self.topic.name, self.partition)
+    async fn restart(&mut self, place: TopicPartition, start: StartOffset) -> Result<(), ClientError> {
+        let found = list_offsets(&self.cluster, std::slice::from_ref(&place), start).await?;
+        if let (Some(position), Some(offset)) = (self.positions.get_mut(&place), found.get(&place)) {
+            tracing::warn!(%place, from = position.fetch_offset, to = offset, "the offset is gone; reading goes on elsewhere");
+            *position = Position { fetch_offset: *offset, high_watermark: None };
+        }
+        Ok(())
+    }
+
+    /// Waits a little and forgets where the partitions were, if the failure is one that passes.
+    async fn recover(&mut self, failure: ClientError) -> Result<(), ClientError> {
+        self.retries.after(failure).await?;
+        self.positions.keys().for_each(|place| self.cluster.forget_topic(&place.topic));
+        Ok(())
     }
 }

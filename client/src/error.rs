@@ -9,15 +9,13 @@ use protocol::wire::DecodeError;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No broker of the bootstrap list answered.
-    #[error("no broker answers at {addresses}: {reason}")]
+    #[error("no broker answers: {reason}")]
     NoBroker {
-        /// The list as given.
-        addresses: String,
         /// What the last one said.
         reason: String,
     },
-    /// The connection broke.
-    #[error("the connection to {address} broke: {source}")]
+    /// The connection could not be opened, or broke.
+    #[error("{address}: {source}")]
     Io {
         /// The broker.
         address: String,
@@ -58,9 +56,14 @@ pub enum ClientError {
         /// The broker's words, if it had any.
         message: Option<String>,
     },
-    /// A record batch could not be read.
-    #[error("a record batch cannot be read: {0}")]
-    Records(#[from] protocol::records::BatchError),
+    /// What a broker or another member sent does not make sense.
+    #[error("{what} cannot be read: {reason}")]
+    Corrupt {
+        /// Which bytes.
+        what: String,
+        /// What is wrong with them.
+        reason: String,
+    },
 }
 
 impl ClientError {
@@ -78,5 +81,31 @@ impl ClientError {
             ClientError::Kafka { code, .. } => Some(*code),
             _ => None,
         }
+    }
+
+    /// Whether the same request may succeed a little later, perhaps at another broker.
+    ///
+    /// After a lost connection it is unknown whether a request was carried out.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            ClientError::NoBroker { .. } | ClientError::Io { .. } | ClientError::NoAnswer { .. } => true,
+            ClientError::Kafka { code, .. } => code.is_retriable(),
+            ClientError::Decode { .. } | ClientError::Unsupported { .. } | ClientError::Corrupt { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_as_one_sentence() {
+        let refused = ClientError::check("topic t", ErrorCode::INVALID_PARTITIONS, Some("at least 1".into()));
+        assert_eq!(refused.unwrap_err().to_string(), "topic t: INVALID_PARTITIONS (at least 1)");
+        let refused = ClientError::check("t-0", ErrorCode::NOT_LEADER_OR_FOLLOWER, None).unwrap_err();
+        assert_eq!(refused.to_string(), "t-0: NOT_LEADER_OR_FOLLOWER");
+        assert!(refused.is_retriable());
+        assert!(ClientError::check("t-0", ErrorCode::NONE, None).is_ok());
     }
 }

@@ -34,7 +34,8 @@ mod tests {
     #[test]
     fn hashes_are_javas() {
         // Values of org.apache.kafka.common.utils.Utils.murmur2.
-        for (key, hash) in [("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)] {
+        for (key, hash) in [("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)]
+        {
             assert_eq!(murmur2(key.as_bytes()) as i32, hash, "{key}");
         }
     }

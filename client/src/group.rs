@@ -1,0 +1,288 @@
+//! Reading as a member of a classic consumer group.
+//!
+//! Partitions are dealt by the range assignor, and given up before every rebalance (the eager protocol).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::ErrorCode;
+use protocol::messages::join_group::JoinGroupResponse;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::membership::{Coordinator, Identity};
+use crate::retry::Retries;
+use crate::{
+    ClientError, Cluster, Consumer, FetchedRecord, StartOffset, TopicPartition, fetch_committed, list_offsets,
+};
+
+/// How a member behaves. [`GroupConfig::new`] has the defaults of Kafka's consumer.
+#[derive(Clone, Debug)]
+pub struct GroupConfig {
+    /// The group.
+    pub group_id: String,
+    /// What to read.
+    pub topics: Vec<String>,
+    /// Where to begin when the group has committed nothing.
+    pub start: StartOffset,
+    /// A member that is silent for so long is taken for dead.
+    pub session_timeout: Duration,
+    /// How long the others wait in a rebalance until this member joins again.
+    pub rebalance_timeout: Duration,
+    /// How often to say that one is alive; well below the session's timeout.
+    pub heartbeat_interval: Duration,
+    /// How often [`GroupConsumer::next`] commits what it gave out before; never, if not set.
+    pub commit_interval: Option<Duration>,
+    /// A name that lasts over restarts (KIP-345): a member that comes back in time gets its partitions back without a
+    /// rebalance, and leaving is left to the session's timeout.
+    pub group_instance_id: Option<String>,
+}
+
+impl GroupConfig {
+    /// A member with the defaults of Kafka's consumer: 45 s session, 5 min rebalance, 3 s heartbeat, a commit every
+    /// 5 s, and a start at the end.
+    pub fn new(group_id: &str, topics: &[&str]) -> GroupConfig {
+        GroupConfig {
+            group_id: group_id.into(),
+            topics: topics.iter().map(|topic| topic.to_string()).collect(),
+            start: StartOffset::Latest,
+            session_timeout: Duration::from_secs(45),
+            rebalance_timeout: Duration::from_secs(300),
+            heartbeat_interval: Duration::from_secs(3),
+            commit_interval: Some(Duration::from_secs(5)),
+            group_instance_id: None,
+        }
+    }
+}
+
+/// A member of a classic consumer group.
+pub struct GroupConsumer {
+    cluster: Cluster,
+    coordinator: Arc<Coordinator>,
+    identity: Identity,
+    consumer: Consumer,
+    heart: Option<Heart>,
+    /// What the group knows of our positions.
+    committed: BTreeMap<TopicPartition, i64>,
+    next_commit: Option<Instant>,
+}
+
+/// The task that says we are alive, as long as this exists.
+struct Heart {
+    task: JoinHandle<()>,
+    /// Why it stopped; nothing while it beats.
+    stopped: watch::Receiver<Option<ErrorCode>>,
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl GroupConsumer {
+    /// A consumer that joins its group with the first [`GroupConsumer::next`].
+    pub fn new(cluster: &Cluster, config: GroupConfig) -> GroupConsumer {
+        GroupConsumer {
+            cluster: cluster.clone(),
+            coordinator: Arc::new(Coordinator::new(cluster, config)),
+            identity: Identity::default(),
+            consumer: Consumer::new(cluster),
+            heart: None,
+            committed: BTreeMap::new(),
+            next_commit: None,
+        }
+    }
+
+    /// The partitions that are ours in this generation.
+    pub fn assignment(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.consumer.assignment()
+    }
+
+    /// The generation we are in, −1 outside of any.
+    pub fn generation_id(&self) -> i32 {
+        self.identity.generation_id
+    }
+
+    /// The name that the coordinator gave us; empty before we joined.
+    pub fn member_id(&self) -> &str {
+        &self.identity.member_id
+    }
+
+    /// Whether we are in a generation and have given out everything there was.
+    pub fn is_caught_up(&self) -> bool {
+        self.heart.is_some() && self.consumer.is_caught_up()
+    }
+
+    /// The next record of our partitions, or `None` if none came within `wait`. Joins the group, and joins it again when
+    /// it rebalances, which may take longer than `wait`. May be cancelled: no record is lost.
+    ///
+    /// # Errors
+    /// [`ClientError`], after retries.
+    pub async fn next(&mut self, wait: Duration) -> Result<Option<FetchedRecord>, ClientError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            self.ensure_member().await?;
+            self.commit_if_due().await;
+            let Some(heart) = &mut self.heart else { continue };
+            let mut stopped = heart.stopped.clone();
+            tokio::select! {
+                biased;
+                // Either the heart stopped or its task is gone; both end in a look at it.
+                _ = stopped.wait_for(Option::is_some) => {}
+                record = timeout_at(deadline, self.consumer.next(wait)) => {
+                    return record.unwrap_or(Ok(None));
+                }
+            }
+        }
+    }
+
+    /// Commits the position behind the last record that [`GroupConsumer::next`] gave out, for each partition.
+    ///
+    /// # Errors
+    /// [`ClientError`], after retries. ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID and REBALANCE_IN_PROGRESS say that the group
+    /// has gone on without us: the records will come to somebody again.
+    pub async fn commit(&mut self) -> Result<(), ClientError> {
+        let positions = self.consumer.positions();
+        let changed = |(place, offset): &(TopicPartition, i64)| self.committed.get(place) != Some(offset);
+        let changed: BTreeMap<_, _> = positions.into_iter().filter(changed).collect();
+        if changed.is_empty() || self.identity.generation_id < 0 {
+            return Ok(());
+        }
+        let mut retries = Retries::default();
+        while let Err(failure) = self.coordinator.commit(&self.identity, &changed).await {
+            match failure.code() {
+                Some(ErrorCode::REBALANCE_IN_PROGRESS) => return Err(failure),
+                _ => retries.after(failure).await?,
+            }
+        }
+        self.committed.extend(changed);
+        Ok(())
+    }
+
+    /// Commits, if this member commits on its own, and leaves the group.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the group notices the absence when the session is over.
+    pub async fn leave(mut self) -> Result<(), ClientError> {
+        let committed = match self.coordinator.config.commit_interval {
+            Some(_) => self.commit().await,
+            None => Ok(()),
+        };
+        self.heart = None;
+        let is_static = self.coordinator.config.group_instance_id.is_some();
+        let left = match self.identity.member_id.is_empty() || is_static {
+            true => Ok(()),
+            false => self.coordinator.leave(&self.identity).await,
+        };
+        committed.and(left)
+    }
+
+    async fn commit_if_due(&mut self) {
+        let Some(interval) = self.coordinator.config.commit_interval else { return };
+        let now = Instant::now();
+        if self.next_commit.is_some_and(|due| now >= due) {
+            if let Err(error) = self.commit().await {
+                tracing::warn!(%error, "the positions are not committed");
+            }
+            self.next_commit = Some(now + interval);
+        }
+    }
+
+    /// Joins unless we are in a generation and alive in it.
+    async fn ensure_member(&mut self) -> Result<(), ClientError> {
+        let stopped = match &self.heart {
+            Some(heart) => match *heart.stopped.borrow() {
+                None if !heart.task.is_finished() => return Ok(()),
+                stopped => stopped,
+            },
+            None => None,
+        };
+        if stopped == Some(ErrorCode::REBALANCE_IN_PROGRESS) && self.coordinator.config.commit_interval.is_some() {
+            // The last moment before the partitions are somebody else's.
+            if let Err(error) = self.commit().await {
+                tracing::warn!(%error, "the positions are not committed before the rebalance");
+            }
+        }
+        self.heart = None;
+        if let Some(code) = stopped {
+            self.note_loss(code);
+        }
+        self.consumer.assign_at(BTreeMap::new(), None);
+        let mut retries = Retries::default();
+        loop {
+            let failure = match self.join().await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            match failure.code() {
+                Some(ErrorCode::MEMBER_ID_REQUIRED) => {}
+                Some(code @ (ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::ILLEGAL_GENERATION)) => {
+                    self.note_loss(code);
+                    retries.after_any(failure).await?;
+                }
+                Some(ErrorCode::REBALANCE_IN_PROGRESS) => retries.after_any(failure).await?,
+                _ => retries.after(failure).await?,
+            }
+        }
+    }
+
+    fn note_loss(&mut self, code: ErrorCode) {
+        self.identity.generation_id = -1;
+        if code == ErrorCode::UNKNOWN_MEMBER_ID {
+            self.identity.member_id.clear();
+        }
+    }
+
+    /// One attempt: join, sync, find out where to begin, and start the heart.
+    async fn join(&mut self) -> Result<(), ClientError> {
+        let joined: JoinGroupResponse = self.coordinator.join(&self.identity.member_id).await?;
+        if !joined.member_id.is_empty() {
+            self.identity.member_id.clone_from(&joined.member_id);
+        }
+        self.coordinator.check("JoinGroup", joined.error_code)?;
+        self.identity.generation_id = joined.generation_id;
+        let assigned = self.coordinator.sync(&joined).await?;
+        let heart = Heart::start(Arc::clone(&self.coordinator), self.identity.clone());
+        let start = self.coordinator.config.start;
+        let group_id = &self.coordinator.config.group_id;
+        let committed = match assigned.is_empty() {
+            true => BTreeMap::new(),
+            false => fetch_committed(&self.cluster, group_id, Some(&assigned)).await?,
+        };
+        let fresh: Vec<_> = assigned.iter().filter(|place| !committed.contains_key(*place)).cloned().collect();
+        let mut positions = list_offsets(&self.cluster, &fresh, start).await?;
+        self.committed = committed.into_iter().map(|(place, committed)| (place, committed.offset)).collect();
+        positions.extend(self.committed.iter().map(|(place, offset)| (place.clone(), *offset)));
+        let reset = matches!(start, StartOffset::Earliest | StartOffset::Latest).then_some(start);
+        self.consumer.assign_at(positions, reset);
+        self.next_commit = self.coordinator.config.commit_interval.map(|interval| Instant::now() + interval);
+        self.heart = Some(heart);
+        Ok(())
+    }
+}
+
+impl Heart {
+    fn start(coordinator: Arc<Coordinator>, identity: Identity) -> Heart {
+        let (stop, stopped) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            let mut retries = Retries::default();
+            loop {
+                tokio::time::sleep(coordinator.config.heartbeat_interval).await;
+                let Err(failure) = coordinator.heartbeat(&identity).await else {
+                    retries.reset();
+                    continue;
+                };
+                let code = failure.code().unwrap_or(ErrorCode::NETWORK_EXCEPTION);
+                let is_over = code == ErrorCode::REBALANCE_IN_PROGRESS || retries.after(failure).await.is_err();
+                if is_over {
+                    let _ = stop.send(Some(code));
+                    return;
+                }
+            }
+        });
+        Heart { task, stopped }
+    }
+}
