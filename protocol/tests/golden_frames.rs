@@ -82,11 +82,7 @@ fn frames_start_with_the_headers_of_kafka() {
     use protocol::api::Request;
     use protocol::messages::*;
 
-    fn check<R: Request>(golden: &[Golden])
-    where
-        R::Response: Default,
-        R: Default,
-    {
+    fn check<R: Request<Response: Default> + Default>(golden: &[Golden]) {
         for version in R::VERSIONS {
             let header = |kind| {
                 let header = golden.iter().find(|g| g.key == R::KEY && g.kind == kind && g.versions.contains(&version));
