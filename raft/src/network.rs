@@ -194,3 +194,6 @@ impl RaftNetwork<TypeConfig> for Peer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

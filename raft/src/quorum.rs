@@ -165,7 +165,7 @@ impl Quorum {
         drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    async fn open(config: QuorumConfig, transport: Arc<dyn Transport>) -> Result<Quorum, RaftError> {
+    pub(crate) async fn open(config: QuorumConfig, transport: Arc<dyn Transport>) -> Result<Quorum, RaftError> {
         let openraft = Arc::new(config.openraft()?);
         let id = raft_id(config.node_id);
         let propose_timeout = Duration::from_millis(config.propose_timeout_ms);
@@ -180,6 +180,11 @@ impl Quorum {
         let stopping = AtomicBool::new(false);
         let lock = Mutex::new(Some(lock));
         Ok(Quorum(Arc::new(Inner { raft, proposals, published, wal, meta, stopping, lock })))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn raft(&self) -> &Raft {
+        &self.0.raft
     }
 
     /// Makes this node the only voter of a quorum that has none yet.

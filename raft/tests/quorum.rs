@@ -1,5 +1,7 @@
 //! A quorum of one, from outside: what is acknowledged is visible, durable, and still there after any stop.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

@@ -1,1 +1,33 @@
-//! placeholder
+//! THE DISK: partition logs in Kafka's layout and formats.
+//!
+//! Segments with their indexes, leader epochs, idempotent producers, checkpoints, recovery after a crash. Synchronous:
+//! callers decide on which thread a disk may block. It knows batches of records and files, and neither sockets nor who
+//! leads what.
+//!
+//! Start at `log.rs`; `recovery.rs` says what a crash costs, `disk.rs` is the only door to the file system.
+
+mod checkpoint;
+mod config;
+mod disk;
+mod epochs;
+mod error;
+mod index;
+mod log;
+mod log_dir;
+mod lookup;
+mod map;
+mod partition_metadata;
+mod producers;
+mod recovery;
+mod scan;
+mod segment;
+mod tail_cache;
+mod validate;
+mod window;
+
+pub use config::{LogConfig, SharedLimits};
+pub use disk::{Disk, DiskFile, OsDisk};
+pub use error::{AppendError, ReadError, StorageError};
+pub use log::{Appended, PartitionLog, ReadBatches};
+pub use log_dir::{FoundPartition, LogDir, TopicPartition};
+pub use validate::AppendOrigin;

@@ -6,6 +6,9 @@
 //! started on top of it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::ledger::{Ledger, Position};
@@ -47,7 +50,7 @@ fn begin(dir: &Path) -> Result<Recovered, RaftError> {
     let head = ledger.head(number);
     let file = files::create(&path).map_err(RaftError::io("create", &path))?;
     // Not flushed here: the first record that matters flushes the head with it.
-    std::os::unix::fs::FileExt::write_all_at(&file, &head, 0).map_err(RaftError::io("write", &path))?;
+    file.write_all_at(&head, 0).map_err(RaftError::io("write", &path))?;
     let bytes = head.len() as u64;
     ledger.note_file(number, bytes);
     Ok(Recovered { ledger, active: ActiveFile { file, bytes }, cut_bytes: 0 })
@@ -139,7 +142,7 @@ impl Replay {
                 return Err(corrupt(path, 0, "the file is empty, and those before it are gone"));
             }
             let head = self.ledger.head(number);
-            std::os::unix::fs::FileExt::write_all_at(&file, &head, 0).map_err(RaftError::io("write", path))?;
+            file.write_all_at(&head, 0).map_err(RaftError::io("write", path))?;
             bytes = head.len() as u64;
             self.paths.insert(number, path.to_owned());
             self.ledger.note_file(number, bytes);
@@ -192,7 +195,8 @@ fn number_in_name(path: &Path) -> Option<u64> {
 
 fn read_log_id(dir: &Path, position: Position) -> Result<LogId, RaftError> {
     let path = writer::path(dir, position.file);
-    let bytes = read_record(&path, position).map_err(RaftError::io("read", &path))?;
+    let bytes =
+        File::open(&path).and_then(|file| read_record(&file, position)).map_err(RaftError::io("read", &path))?;
     match frame::decode(&bytes).map(|(kind, payload)| record::decode(kind, payload)) {
         Ok(Ok(Record::Entry(log_id))) => Ok(log_id),
         _ => Err(corrupt(&path, u64::from(position.offset), "an entry changed while it was read")),
@@ -200,9 +204,8 @@ fn read_log_id(dir: &Path, position: Position) -> Result<LogId, RaftError> {
 }
 
 /// The bytes of one record.
-pub(super) fn read_record(path: &Path, position: Position) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_record(file: &File, position: Position) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; position.size as usize];
-    let file = std::fs::File::open(path)?;
-    std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, u64::from(position.offset))?;
+    file.read_exact_at(&mut bytes, u64::from(position.offset))?;
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! What openraft sees of the log.
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
@@ -72,41 +73,45 @@ impl WalStore {
     async fn read(&self, start: u64, end: u64, bytes_max: usize) -> Result<Vec<Entry>, Failure> {
         let found = self.ledger().find(start, end, bytes_max);
         if found.iter().all(|found| matches!(found, Found::Cached(_))) {
-            return found
-                .into_iter()
-                .map(|found| load(&self.dir, found))
-                .collect::<io::Result<_>>()
-                .map_err(read_failed);
+            return load(&self.dir, found).map_err(read_failed);
         }
         let dir = Arc::clone(&self.dir);
-        tokio::task::spawn_blocking(move || found.into_iter().map(|found| load(&dir, found)).collect::<io::Result<_>>())
-            .await
-            .map_err(read_failed)?
-            .map_err(read_failed)
+        tokio::task::spawn_blocking(move || load(&dir, found)).await.map_err(read_failed)?.map_err(read_failed)
     }
 }
 
-fn load(dir: &Path, found: Found) -> io::Result<Entry> {
-    match found {
-        Found::Cached(entry) => Ok(Entry::clone(&entry)),
-        Found::OnDisk(index, position) => load_from_disk(dir, index, position),
-    }
+/// Fetches what was found. Blocks if any of it is on disk.
+fn load(dir: &Path, found: Vec<Found>) -> io::Result<Vec<Entry>> {
+    let mut open = None;
+    found
+        .into_iter()
+        .map(|found| match found {
+            Found::Cached(entry) => Ok(Entry::clone(&entry)),
+            Found::OnDisk(index, position) => {
+                let file = match open.take() {
+                    Some((number, file)) if number == position.file => file,
+                    _ => File::open(writer::path(dir, position.file))?,
+                };
+                let entry = load_from_disk(&file, index, position);
+                open = Some((position.file, file));
+                entry.map_err(|error| {
+                    let path = writer::path(dir, position.file);
+                    io::Error::new(error.kind(), format!("{}: entry {index} cannot be read: {error}", path.display()))
+                })
+            }
+        })
+        .collect()
 }
 
-fn load_from_disk(dir: &Path, index: u64, position: Position) -> io::Result<Entry> {
-    let path = writer::path(dir, position.file);
-    let bytes = recovery::read_record(&path, position)?;
+fn load_from_disk(file: &File, index: u64, position: Position) -> io::Result<Entry> {
+    let bytes = recovery::read_record(file, position)?;
     let entry = match frame::decode(&bytes) {
-        Ok((record::ENTRY, payload)) => record::decode_entry(payload),
-        Ok(_) => Err("another record stands in its place".to_owned()),
-        Err(frame::ReadError::Bad(reason)) => Err(reason.to_owned()),
+        Ok((record::ENTRY, payload)) => record::decode_entry(payload).map_err(io::Error::other)?,
+        Ok(_) => return Err(io::Error::other("another record stands in its place")),
+        Err(frame::ReadError::Bad(reason)) => return Err(io::Error::other(reason)),
         Err(frame::ReadError::Io(error)) => return Err(error),
     };
-    match entry {
-        Ok(entry) if entry.log_id.index == index => Ok(entry),
-        Ok(_) => Err(io::Error::other(format!("{}: entry {index} is not where it was written", path.display()))),
-        Err(reason) => Err(io::Error::other(format!("{}: entry {index} cannot be read: {reason}", path.display()))),
-    }
+    if entry.log_id.index == index { Ok(entry) } else { Err(io::Error::other("another entry stands in its place")) }
 }
 
 impl RaftLogReader<TypeConfig> for WalStore {

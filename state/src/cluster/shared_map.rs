@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn an_empty_map_has_nothing() {
         let mut map = SharedMap::<u32, u32>::default();
-        assert_eq!((map.get(&1), map.remove(&1), map.len()), (None, None, 0));
+        assert_eq!((map.get(&1).copied(), map.remove(&1), map.len()), (None, None, 0));
         assert_eq!(map.iter_from(&1).count(), 0);
         map.insert(1, 1);
         map.remove(&1);

@@ -76,7 +76,7 @@ pub(super) fn count(groups: &Registry) -> GroupCounts {
             counts.parked_requests += usize::from(member.is_awaiting_join()) + usize::from(member.is_awaiting_sync());
         }
         counts.pending_members += classic.pending_member_count();
-        counts.offsets += entry.offsets.len();
+        counts.offsets += entry.offsets.committed_len();
         counts.pending_transactional_offsets += entry.offsets.pending_len();
     }
     counts

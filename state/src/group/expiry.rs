@@ -59,7 +59,7 @@ impl Sweep {
 fn sweep_group(group_id: &str, entry: &GroupEntry, max_records: usize, turn: &mut Turn<'_>) -> bool {
     let classic = &entry.classic;
     let mut all_expired = !entry.offsets.is_pending();
-    if entry.offsets.len() > 0 {
+    if entry.offsets.committed_len() > 0 {
         let Some(age) = Age::of(classic) else { return true };
         let subscribed = classic.subscribed_topics();
         for (topic, partitions) in entry.offsets.topics() {

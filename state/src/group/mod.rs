@@ -27,6 +27,7 @@ mod expiry;
 mod fetch;
 mod offsets;
 mod record;
+mod record_format;
 mod registry;
 mod request;
 mod response;
@@ -42,6 +43,7 @@ use protocol::ErrorCode;
 pub use classic::ClassicGroupState;
 pub use config::GroupConfig;
 pub use record::*;
+pub use record_format::UnknownRecord;
 pub use request::*;
 pub use response::*;
 

@@ -25,7 +25,7 @@ pub(crate) struct GroupOffsets {
 
 impl GroupOffsets {
     /// Committed offsets.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn committed_len(&self) -> usize {
         self.count
     }
 
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!((offset_of(&offsets), offsets.is_unstable("t", 0), offsets.pending_len()), (Some(1), true, 1));
         offsets.end_transaction(7, true);
         assert_eq!((offset_of(&offsets), offsets.is_unstable("t", 0), offsets.pending_len()), (Some(2), false, 0));
-        assert_eq!(offsets.len(), 1);
+        assert_eq!(offsets.committed_len(), 1);
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
         offsets.delete("t", 0);
         assert!(!offsets.is_empty(), "the transaction is still open");
         offsets.end_transaction(7, true);
-        assert_eq!((offset_of(&offsets), offsets.len()), (None, 0));
+        assert_eq!((offset_of(&offsets), offsets.committed_len()), (None, 0));
         assert!(offsets.is_empty());
     }
 }

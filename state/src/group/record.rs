@@ -154,18 +154,3 @@ impl MemberMetadata {
     /// Two timeouts and the lengths of six fields.
     const FIXED_BYTES: usize = 2 * 4 + 4 * 2 + 2 * 4;
 }
-
-/// A record that this version cannot read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownRecord;
-
-impl GroupRecord {
-    /// PLACEHOLDER
-    pub fn decode(
-        _key: &[u8],
-        _value: Option<&[u8]>,
-        _producer: Option<(i64, i16)>,
-    ) -> Result<GroupRecord, UnknownRecord> {
-        Err(UnknownRecord)
-    }
-}

@@ -26,7 +26,7 @@ impl GroupEntry {
 
     /// Committed and pending offsets.
     pub(crate) fn offset_count(&self) -> usize {
-        self.offsets.len() + self.offsets.pending_len()
+        self.offsets.committed_len() + self.offsets.pending_len()
     }
 
     /// Whether members read a topic, given [`ClassicGroup::subscribed_topics`]. If a consumer's subscription cannot

@@ -147,6 +147,19 @@ pub struct FetchedPartition {
     pub error: ErrorCode,
 }
 
+impl FetchedPartition {
+    /// Nothing is committed, or it cannot be told.
+    pub fn missing(partition_index: i32, error: ErrorCode) -> FetchedPartition {
+        FetchedPartition {
+            partition_index,
+            committed_offset: -1,
+            committed_leader_epoch: -1,
+            metadata: String::new(),
+            error,
+        }
+    }
+}
+
 /// OffsetDelete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetDeleteResponse {

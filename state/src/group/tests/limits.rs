@@ -95,7 +95,7 @@ fn what_the_log_would_refuse_is_refused_before() {
 
     let (a, b) = (shell.join(old_join("a")), shell.join(old_join("b")));
     shell.pass_ms(6_000);
-    (shell.joined(a), shell.joined(b));
+    shell.all_joined([a, b]);
     let follower = shell.sync("b", 1, &[]);
     let mut request = sync("a", 1, &[]);
     request.assignments.push(("b".into(), vec![0; 1_000].into()));

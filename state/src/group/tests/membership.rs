@@ -52,7 +52,7 @@ fn a_member_that_never_syncs_is_removed() {
     let mut shell = Shell::new();
     let (a, b) = (shell.join(old_join("a")), shell.join(old_join("b")));
     shell.pass_ms(6_000);
-    (shell.joined(a), shell.joined(b));
+    shell.all_joined([a, b]);
     let leader = shell.sync("a", 1, &[]);
     assert_eq!(shell.synced(leader).0, ErrorCode::NONE);
     // Both send heartbeats, but b does not ask for its assignment.
@@ -70,7 +70,7 @@ fn a_leader_that_never_syncs_frees_the_others() {
     let mut shell = Shell::new();
     let (a, b) = (shell.join(old_join("a")), shell.join(old_join("b")));
     shell.pass_ms(6_000);
-    (shell.joined(a), shell.joined(b));
+    shell.all_joined([a, b]);
     let follower = shell.sync("b", 1, &[]);
     shell.pass_ms(10_000);
     assert_eq!(shell.synced(follower).0, ErrorCode::REBALANCE_IN_PROGRESS, "the leader's session ended");
@@ -137,7 +137,7 @@ fn a_member_removed_while_parked_is_told() {
     assert_eq!(shell.joined(asked).generation_id, 2);
     let newcomer = shell.join(old_join("c"));
     let again = shell.join(rejoin(&ids[1]));
-    (shell.joined(newcomer), shell.joined(again));
+    shell.all_joined([newcomer, again]);
     let sync = shell.sync("c", 3, &[]);
     assert!(shell.is_parked(sync));
     assert_eq!(shell.leave(&[("c", None)]), [ErrorCode::NONE]);
@@ -208,7 +208,7 @@ fn a_session_that_ended_while_parked_begins_anew_with_the_answer() {
         shell.heartbeat(&ids[1], 1);
     }
     let other = shell.join(rejoin(&ids[1]));
-    (shell.joined(parked), shell.joined(other));
+    shell.all_joined([parked, other]);
     let follower = shell.sync(&ids[1], 2, &[]);
     shell.pass_ms(9_999);
     assert_eq!((shell.group().members.len(), shell.is_parked(follower)), (2, true));

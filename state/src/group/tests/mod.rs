@@ -104,6 +104,12 @@ impl Shell {
         }
     }
 
+    fn all_joined(&mut self, asked: [u64; 2]) {
+        for asked in asked {
+            assert_eq!(self.joined(asked).error, ErrorCode::NONE);
+        }
+    }
+
     fn is_parked(&self, asked: u64) -> bool {
         !self.replies.contains_key(&asked)
     }

@@ -22,7 +22,7 @@ fn committing_is_allowed_while_preparing_and_not_while_completing() {
     let leader = shell.join(rejoin(&ids[0]));
     assert_eq!(shell.commit_as(&ids[1], 1, 42), ErrorCode::NONE, "a consumer commits before it joins again");
     let follower = shell.join(rejoin(&ids[1]));
-    (shell.joined(leader), shell.joined(follower));
+    shell.all_joined([leader, follower]);
     assert_eq!(shell.commit_as(&ids[1], 2, 43), ErrorCode::REBALANCE_IN_PROGRESS);
     assert_eq!(shell.commit_as(&ids[1], 1, 43), ErrorCode::ILLEGAL_GENERATION);
 }

@@ -83,7 +83,7 @@ fn coming_back_before_the_assignment_rebalances() {
     let mut shell = Shell::new();
     let (a, b) = (shell.join(static_join("a", "A")), shell.join(static_join("b", "B")));
     shell.pass_ms(6_000);
-    (shell.joined(a), shell.joined(b));
+    shell.all_joined([a, b]);
     let fenced = shell.sync("b", 1, &[]);
     let b2 = shell.join(static_join("b2", "B"));
     assert_eq!(shell.synced(fenced).0, ErrorCode::FENCED_INSTANCE_ID);
@@ -134,7 +134,7 @@ fn a_static_member_that_is_late_stays_in_until_its_session_ends() {
     let a = JoinRequest { session_timeout_ms: 300_000, ..static_join("a", "A") };
     let (a, b) = (shell.join(a), shell.join(static_join("b", "B")));
     shell.pass_ms(6_000);
-    (shell.joined(a), shell.joined(b));
+    shell.all_joined([a, b]);
     let asked = [shell.sync("b", 1, &[]), shell.sync("a", 1, &[])];
     for asked in asked {
         assert_eq!(shell.synced(asked).0, ErrorCode::NONE);

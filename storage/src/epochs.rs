@@ -1,0 +1,115 @@
+//! `leader-epoch-checkpoint`: the first offset of each leader epoch (KIP-101).
+
+use std::path::{Path, PathBuf};
+
+use crate::StorageError;
+use crate::checkpoint::{read_rows, write_rows};
+use crate::disk::Disk;
+
+/// The file's name.
+const FILE: &str = "leader-epoch-checkpoint";
+
+/// Leader epochs and where each began, both ascending.
+#[derive(Debug, Default)]
+pub(crate) struct LeaderEpochs {
+    entries: Vec<(i32, i64)>,
+}
+
+impl LeaderEpochs {
+    /// Reads the file of a partition directory.
+    pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochs, StorageError> {
+        let rows = read_rows(disk, &path(dir))?.unwrap_or_default();
+        let mut epochs = LeaderEpochs::default();
+        for row in rows {
+            let mut words = row.split(' ');
+            let entry = (words.next().and_then(|w| w.parse().ok()), words.next().and_then(|w| w.parse().ok()));
+            if let (Some(epoch), Some(start)) = entry {
+                epochs.assign(epoch, start);
+            }
+        }
+        Ok(epochs)
+    }
+
+    /// Writes the file.
+    pub(crate) fn save(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+        write_rows(disk, &path(dir), self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")))
+    }
+
+    /// Notes that `epoch` wrote at `offset`; true if that is news.
+    pub(crate) fn assign(&mut self, epoch: i32, offset: i64) -> bool {
+        if epoch < 0 || self.entries.last().is_some_and(|(last, _)| *last >= epoch) {
+            return false;
+        }
+        // An epoch that wrote nothing leaves no trace.
+        self.entries.retain(|(_, start)| *start < offset);
+        self.entries.push((epoch, offset));
+        true
+    }
+
+    /// The latest epoch that wrote.
+    pub(crate) fn latest(&self) -> Option<i32> {
+        self.entries.last().map(|(epoch, _)| *epoch)
+    }
+
+    /// The epoch that wrote `offset`.
+    pub(crate) fn of_offset(&self, offset: i64) -> Option<i32> {
+        self.entries.iter().rev().find(|(_, start)| *start <= offset).map(|(epoch, _)| *epoch)
+    }
+
+    /// The largest epoch not above `epoch`, and the offset where its records end.
+    pub(crate) fn end_of(&self, epoch: i32, log_end: i64) -> Option<(i32, i64)> {
+        let place = self.entries.partition_point(|(other, _)| *other <= epoch).checked_sub(1)?;
+        let end = self.entries.get(place + 1).map_or(log_end, |(_, start)| *start);
+        Some((self.entries[place].0, end))
+    }
+
+    /// Forgets what begins at `offset` or after; true if there was any.
+    pub(crate) fn truncate_from(&mut self, offset: i64) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|(_, start)| *start < offset);
+        self.entries.len() != before
+    }
+
+    /// Forgets epochs that ended before `offset`; true if there was any.
+    pub(crate) fn truncate_until(&mut self, offset: i64) -> bool {
+        let first = self.entries.partition_point(|(_, start)| *start <= offset).saturating_sub(1);
+        self.entries.drain(..first);
+        let moved = self.entries.first_mut().is_some_and(|(_, start)| {
+            let old = *start;
+            *start = old.max(offset);
+            old < offset
+        });
+        first > 0 || moved
+    }
+}
+
+fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_where_the_next_epoch_begins() {
+        let mut epochs = LeaderEpochs::default();
+        assert!(epochs.assign(1, 0) && epochs.assign(3, 10) && !epochs.assign(2, 20));
+        assert_eq!(epochs.end_of(0, 30), None);
+        assert_eq!(epochs.end_of(1, 30), Some((1, 10)));
+        assert_eq!(epochs.end_of(2, 30), Some((1, 10)));
+        assert_eq!(epochs.end_of(9, 30), Some((3, 30)));
+        assert_eq!((epochs.of_offset(9), epochs.of_offset(10)), (Some(1), Some(3)));
+    }
+
+    #[test]
+    fn truncation_forgets() {
+        let mut epochs = LeaderEpochs::default();
+        epochs.assign(1, 0);
+        epochs.assign(2, 10);
+        epochs.assign(3, 20);
+        assert!(epochs.truncate_until(15));
+        assert_eq!((epochs.of_offset(12), epochs.of_offset(15)), (None, Some(2)));
+        assert!(epochs.truncate_from(20) && epochs.latest() == Some(2));
+    }
+}

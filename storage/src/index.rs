@@ -1,0 +1,185 @@
+//! Sparse indexes beside a segment: offset to position, and time to offset, in Kafka's formats.
+//!
+//! New entries gather in memory and are written in blocks; after a crash they are rebuilt from the segment, so they are
+//! never fsynced on their own. Lookups search the file in place: the page cache is the cache.
+
+use std::path::{Path, PathBuf};
+
+use crate::StorageError;
+use crate::disk::Disk;
+
+/// Entries gathered before they are written, bytes.
+const PENDING_BYTES: usize = 4096;
+
+/// Bytes of an entry of the offset index: relative offset and position, 4 bytes each.
+pub(crate) const OFFSET_ENTRY_BYTES: usize = 8;
+/// Bytes of an entry of the time index: a timestamp of 8 bytes and a relative offset of 4.
+pub(crate) const TIME_ENTRY_BYTES: usize = 12;
+
+/// One index file: fixed-size entries, ascending.
+#[derive(Debug)]
+pub(crate) struct IndexFile<const N: usize> {
+    path: PathBuf,
+    /// Entries in the file.
+    written: usize,
+    /// Entries behind them, in memory.
+    pending: Vec<[u8; N]>,
+    last: Option<[u8; N]>,
+}
+
+impl<const N: usize> IndexFile<N> {
+    /// A new, empty index; the file appears when entries are written.
+    pub(crate) fn create(path: PathBuf) -> IndexFile<N> {
+        IndexFile { path, written: 0, pending: Vec::new(), last: None }
+    }
+
+    /// The index as it stands on disk, or `None` if it is missing or not made of whole entries.
+    pub(crate) fn open(disk: &dyn Disk, path: PathBuf) -> Result<Option<IndexFile<N>>, StorageError> {
+        let file = match disk.open(&path, false) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StorageError::io("open", &path)(error)),
+        };
+        let length = file.len().map_err(StorageError::io("read", &path))? as usize;
+        if !length.is_multiple_of(N) {
+            return Ok(None);
+        }
+        let mut index = IndexFile { written: length / N, pending: Vec::new(), last: None, path };
+        if index.written > 0 {
+            index.last = Some(index.read(disk, index.written - 1)?);
+        }
+        Ok(Some(index))
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.written + self.pending.len()
+    }
+
+    /// The last entry.
+    pub(crate) fn last(&self) -> Option<&[u8; N]> {
+        self.last.as_ref()
+    }
+
+    /// Adds an entry, which the caller knows to follow the last.
+    pub(crate) fn push(&mut self, disk: &dyn Disk, entry: [u8; N]) -> Result<(), StorageError> {
+        self.pending.push(entry);
+        self.last = Some(entry);
+        if self.pending.len() * N >= PENDING_BYTES { self.write(disk) } else { Ok(()) }
+    }
+
+    /// Writes what is gathered; creates the file if there is none.
+    pub(crate) fn write(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let file = disk.open(&self.path, true).map_err(StorageError::io("open", &self.path))?;
+        file.write_at(self.pending.as_flattened(), (self.written * N) as u64)
+            .map_err(StorageError::io("write", &self.path))?;
+        self.written += self.pending.len();
+        self.pending = Vec::new();
+        Ok(())
+    }
+
+    /// Empties it, before it is rebuilt.
+    pub(crate) fn reset(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let file = disk.open(&self.path, true).map_err(StorageError::io("open", &self.path))?;
+        file.truncate(0).map_err(StorageError::io("truncate", &self.path))?;
+        (self.written, self.last) = (0, None);
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// The last entry for which `is_before` holds; entries for which it holds come first.
+    pub(crate) fn last_where(
+        &self,
+        disk: &dyn Disk,
+        is_before: impl Fn(&[u8; N]) -> bool,
+    ) -> Result<Option<[u8; N]>, StorageError> {
+        if let Some(place) = self.pending.partition_point(&is_before).checked_sub(1) {
+            return Ok(Some(self.pending[place]));
+        }
+        let (mut low, mut high) = (0, self.written);
+        let mut found = None;
+        while low < high {
+            let middle = low.midpoint(high);
+            let entry = self.read(disk, middle)?;
+            if is_before(&entry) {
+                found = Some(entry);
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(found)
+    }
+
+    fn read(&self, disk: &dyn Disk, place: usize) -> Result<[u8; N], StorageError> {
+        let mut entry = [0; N];
+        let file = disk.open(&self.path, false).map_err(StorageError::io("open", &self.path))?;
+        file.read_at(&mut entry, (place * N) as u64).map_err(StorageError::io("read", &self.path))?;
+        Ok(entry)
+    }
+
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// An entry of the offset index.
+pub(crate) fn offset_entry(relative_offset: u32, position: u32) -> [u8; OFFSET_ENTRY_BYTES] {
+    let mut entry = [0; OFFSET_ENTRY_BYTES];
+    entry[..4].copy_from_slice(&relative_offset.to_be_bytes());
+    entry[4..].copy_from_slice(&position.to_be_bytes());
+    entry
+}
+
+/// Relative offset and position.
+pub(crate) fn parse_offset_entry(entry: &[u8; OFFSET_ENTRY_BYTES]) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = *entry;
+    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+}
+
+/// An entry of the time index.
+pub(crate) fn time_entry(timestamp: i64, relative_offset: u32) -> [u8; TIME_ENTRY_BYTES] {
+    let mut entry = [0; TIME_ENTRY_BYTES];
+    entry[..8].copy_from_slice(&timestamp.to_be_bytes());
+    entry[8..].copy_from_slice(&relative_offset.to_be_bytes());
+    entry
+}
+
+/// Timestamp and relative offset.
+pub(crate) fn parse_time_entry(entry: &[u8; TIME_ENTRY_BYTES]) -> (i64, u32) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = *entry;
+    (i64::from_be_bytes([a, b, c, d, e, f, g, h]), u32::from_be_bytes([i, j, k, l]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::OsDisk;
+
+    #[test]
+    fn lookups_agree_with_a_scan_wherever_the_entry_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut index = IndexFile::<8>::create(dir.path().join("i"));
+        for offset in 0..1300u32 {
+            index.push(&OsDisk, offset_entry(offset * 3, offset)).unwrap();
+        }
+        assert!(index.written > 0 && !index.pending.is_empty());
+        for target in [0, 1, 2, 3, 1535, 1536, 3000, 3897, 9999] {
+            let found = index.last_where(&OsDisk, |entry| parse_offset_entry(entry).0 <= target).unwrap();
+            assert_eq!(parse_offset_entry(&found.unwrap()).1, (target / 3).min(1299), "{target}");
+        }
+        index.write(&OsDisk).unwrap();
+        let reopened = IndexFile::<8>::open(&OsDisk, dir.path().join("i")).unwrap().unwrap();
+        assert_eq!((reopened.len(), reopened.last()), (1300, index.last()));
+    }
+
+    #[test]
+    fn an_index_of_broken_entries_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("i");
+        assert!(IndexFile::<8>::open(&OsDisk, path.clone()).unwrap().is_none());
+        std::fs::write(&path, [0; 13]).unwrap();
+        assert!(IndexFile::<8>::open(&OsDisk, path).unwrap().is_none());
+    }
+}

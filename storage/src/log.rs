@@ -1,0 +1,556 @@
+//! The log of one partition.
+//!
+//! One thread appends at a time; reads never wait for an append's write or for an fsync. Offsets are published after
+//! the bytes they stand for, and bytes below the published end never change.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::{Bytes, BytesMut};
+use protocol::Uuid;
+use protocol::records::{Batch, TimestampType, patch};
+
+use crate::config::{LogConfig, SharedLimits};
+use crate::disk::{Disk, remove_if_there};
+use crate::epochs::LeaderEpochs;
+use crate::error::{AppendError, ReadError, StorageError};
+use crate::log_dir::TopicPartition;
+use crate::producers::{Producers, Sequence, snapshot_path};
+use crate::segment::{Extent, ReadRange, Segment};
+use crate::tail_cache::{Tail, TailCache};
+use crate::validate::{self, AppendOrigin};
+use crate::window::WindowBudget;
+use crate::{partition_metadata, recovery};
+
+/// Newer snapshots are kept at least this many, in case the newest is damaged.
+const SNAPSHOTS_KEPT: usize = 2;
+
+/// What the logs of one directory share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) cache: TailCache,
+    pub(crate) windows: WindowBudget,
+    pub(crate) limits: SharedLimits,
+}
+
+/// Where an append went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of the first record.
+    pub base_offset: i64,
+    /// Offset of the last record.
+    pub last_offset: i64,
+    /// The broker's time in ms, on topics with LogAppendTime.
+    pub log_append_time_ms: Option<i64>,
+    /// Whether the batch was there already, and nothing was written (KIP-98).
+    pub duplicate: bool,
+}
+
+/// Whole batches, in order.
+#[derive(Clone, Debug, Default)]
+pub struct ReadBatches {
+    /// The batches, each chunk one or more.
+    pub chunks: Vec<Bytes>,
+}
+
+/// A partition's log. Without records it has no files.
+#[derive(Debug)]
+pub struct PartitionLog {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) partition: TopicPartition,
+    pub(crate) topic_id: Uuid,
+    pub(crate) dir: PathBuf,
+    config: RwLock<Arc<LogConfig>>,
+    log_start_offset: AtomicI64,
+    log_end_offset: AtomicI64,
+    flushed_offset: AtomicI64,
+    segments: RwLock<Arc<Vec<Arc<Segment>>>>,
+    epochs: Mutex<LeaderEpochs>,
+    writer: Mutex<Writer>,
+    /// One flush at a time, so that the flushed offset never claims what another flush is still writing.
+    flushing: Mutex<()>,
+    tail: Arc<Tail>,
+    poisoned: AtomicBool,
+    closed: AtomicBool,
+}
+
+/// What only the appending thread touches.
+#[derive(Debug)]
+struct Writer {
+    producers: Producers,
+    /// Whether the directory is there.
+    has_dir: bool,
+    /// When producers were last looked through for expired ones.
+    expired_at_ms: i64,
+}
+
+/// What opening a log found.
+pub(crate) struct Recovered {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) log_start_offset: i64,
+    pub(crate) log_end_offset: i64,
+    pub(crate) epochs: LeaderEpochs,
+    pub(crate) producers: Producers,
+    pub(crate) has_dir: bool,
+}
+
+impl PartitionLog {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        partition: TopicPartition,
+        topic_id: Uuid,
+        dir: PathBuf,
+        config: LogConfig,
+        recovered: Recovered,
+    ) -> PartitionLog {
+        PartitionLog {
+            shared,
+            partition,
+            topic_id,
+            dir,
+            config: RwLock::new(Arc::new(config)),
+            log_start_offset: AtomicI64::new(recovered.log_start_offset),
+            log_end_offset: AtomicI64::new(recovered.log_end_offset),
+            flushed_offset: AtomicI64::new(recovered.log_end_offset),
+            segments: RwLock::new(Arc::new(recovered.segments)),
+            epochs: Mutex::new(recovered.epochs),
+            writer: Mutex::new(Writer {
+                producers: recovered.producers,
+                has_dir: recovered.has_dir,
+                expired_at_ms: 0,
+            }),
+            flushing: Mutex::new(()),
+            tail: Arc::default(),
+            poisoned: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whose log it is.
+    pub fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// The topic's id.
+    pub fn topic_id(&self) -> Uuid {
+        self.topic_id
+    }
+
+    /// The first offset that may be read.
+    pub fn log_start_offset(&self) -> i64 {
+        self.log_start_offset.load(Ordering::Acquire)
+    }
+
+    /// The offset the next record will get.
+    pub fn log_end_offset(&self) -> i64 {
+        self.log_end_offset.load(Ordering::Acquire)
+    }
+
+    /// Everything below is on the disk for good.
+    pub fn flushed_offset(&self) -> i64 {
+        self.flushed_offset.load(Ordering::Acquire)
+    }
+
+    /// Bytes of all segments.
+    pub fn size_bytes(&self) -> u64 {
+        self.segments().iter().map(|segment| segment.size()).sum()
+    }
+
+    /// Idempotent producers it remembers.
+    pub fn producer_count(&self) -> usize {
+        lock(&self.writer).producers.len()
+    }
+
+    /// Takes new settings, at once.
+    pub fn set_config(&self, config: LogConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> Arc<LogConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn segments(&self) -> Arc<Vec<Arc<Segment>>> {
+        Arc::clone(&self.segments.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish_segments(&self, segments: Vec<Arc<Segment>>) {
+        *self.segments.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(segments);
+    }
+
+    /// Appends one batch: checks it, gives it offsets, writes it. It is readable when this returns, and durable after
+    /// the next [`PartitionLog::flush`].
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was written then.
+    pub fn append_as_leader(
+        &self,
+        bytes: Bytes,
+        leader_epoch: i32,
+        origin: AppendOrigin,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
+        let config = self.config();
+        let mut batch = validate::prepare(bytes, &config, origin, now_ms)?;
+        if batch.len() as u64 > config.segment_bytes {
+            let limit = usize::try_from(config.segment_bytes).unwrap_or(usize::MAX);
+            return Err(AppendError::LargerThanSegment { size: batch.len(), limit });
+        }
+        let mut writer = lock(&self.writer);
+        self.check_open()?;
+        if let Some(duplicate) = check_sequence(&mut writer, &batch, &config, now_ms)? {
+            return Ok(duplicate);
+        }
+        let base_offset = self.log_end_offset();
+        patch::set_base_offset(&mut batch, base_offset);
+        patch::set_partition_leader_epoch(&mut batch, leader_epoch);
+        let parsed = Batch::parse(&batch)?;
+        let extent = Extent::of(&parsed);
+        let segment = self.segment_for(&mut writer, extent, &config, now_ms)?;
+        self.assign_epoch(leader_epoch, base_offset)?;
+        let disk = &*self.shared.disk;
+        let whole = config.preallocate.then_some(config.segment_bytes);
+        segment.append(disk, &batch, extent, config.index_interval_bytes, whole)?;
+        writer.producers.note(&parsed, now_ms);
+        let log_append_time_ms =
+            (parsed.timestamp_type() == TimestampType::LogAppendTime).then(|| parsed.max_timestamp());
+        self.publish(batch, extent);
+        Ok(Appended { base_offset, last_offset: extent.last_offset, log_append_time_ms, duplicate: false })
+    }
+
+    fn publish(&self, batch: BytesMut, extent: Extent) {
+        let (base_offset, next_offset) = (self.log_end_offset(), extent.last_offset + 1);
+        self.shared.cache.push(&self.tail, base_offset, next_offset, batch.freeze());
+        self.log_end_offset.store(next_offset, Ordering::Release);
+    }
+
+    fn check_open(&self) -> Result<(), AppendError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(AppendError::Closed);
+        }
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(AppendError::Storage(StorageError::Poisoned));
+        }
+        Ok(())
+    }
+
+    /// The epoch is on disk before any batch that carries it, so that a crash between the two leaves no batch without.
+    fn assign_epoch(&self, leader_epoch: i32, offset: i64) -> Result<(), StorageError> {
+        let mut epochs = lock(&self.epochs);
+        if epochs.assign(leader_epoch, offset) { epochs.save(&*self.shared.disk, &self.dir) } else { Ok(()) }
+    }
+
+    fn segment_for(
+        &self,
+        writer: &mut Writer,
+        extent: Extent,
+        config: &LogConfig,
+        now_ms: i64,
+    ) -> Result<Arc<Segment>, StorageError> {
+        let segments = self.segments();
+        if let Some(active) = segments.last() {
+            let full = active.size() + extent.size as u64 > config.segment_bytes
+                || !active.can_hold(extent.last_offset)
+                || active.index_bytes() >= config.segment_index_bytes
+                || active.age_ms(now_ms) > self.segment_ms(config);
+            if !full || active.size() == 0 {
+                active.keep_open(&*self.shared.disk)?;
+                return Ok(Arc::clone(active));
+            }
+        }
+        self.roll_with(writer, now_ms)
+    }
+
+    fn segment_ms(&self, config: &LogConfig) -> u64 {
+        // Spread by name, so that segments of many partitions do not all close at once, and the same way each time.
+        let name = crc32c::crc32c(self.partition.to_string().as_bytes());
+        let jitter = config.segment_jitter_ms.saturating_mul(u64::from(name)) >> 32;
+        config.segment_ms.saturating_sub(jitter)
+    }
+
+    /// Closes the active segment and opens the next.
+    fn roll_with(&self, writer: &mut Writer, now_ms: i64) -> Result<Arc<Segment>, StorageError> {
+        let disk = &*self.shared.disk;
+        if !writer.has_dir {
+            disk.create_dir(&self.dir).map_err(StorageError::io("create", &self.dir))?;
+            partition_metadata::write(disk, &self.dir, self.topic_id)?;
+            if let Some(parent) = self.dir.parent() {
+                disk.sync_dir(parent).map_err(StorageError::io("flush", parent))?;
+            }
+            writer.has_dir = true;
+        }
+        let end = self.log_end_offset();
+        let mut segments = (*self.segments()).clone();
+        if let Some(active) = segments.last() {
+            active.seal(disk)?;
+            if writer.producers.len() > 0 {
+                writer.producers.save(disk, &snapshot_path(&self.dir, end))?;
+            }
+        }
+        let next = Arc::new(Segment::create(disk, &self.dir, end, now_ms)?);
+        disk.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))?;
+        segments.push(Arc::clone(&next));
+        self.publish_segments(segments);
+        recovery::remove_old_snapshots(disk, &self.dir, SNAPSHOTS_KEPT)?;
+        Ok(next)
+    }
+
+    /// Whether a read at `offset` is served from memory: the end of the log, or its cached tail.
+    pub fn is_hot(&self, offset: i64) -> bool {
+        offset >= self.log_end_offset() || offset < self.log_start_offset() || self.tail.covers(offset)
+    }
+
+    /// Whole batches from the one that holds `offset` on, below `upper_bound`; at most `max_bytes` in all, but at least
+    /// one batch if `at_least_one`. Nothing at the log's end.
+    ///
+    /// # Errors
+    /// [`ReadError::OutOfRange`] outside the log; the disk's.
+    pub fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        upper_bound: i64,
+        at_least_one: bool,
+    ) -> Result<ReadBatches, ReadError> {
+        // The end first: a start that moves meanwhile only makes the answer OutOfRange.
+        let (end, start) = (self.log_end_offset(), self.log_start_offset());
+        if self.closed.load(Ordering::Acquire) {
+            return Err(ReadError::Closed);
+        }
+        if offset < start || offset > end {
+            return Err(ReadError::OutOfRange { offset, start, end });
+        }
+        let upper_bound = upper_bound.min(end);
+        if offset >= upper_bound || (max_bytes == 0 && !at_least_one) {
+            return Ok(ReadBatches::default());
+        }
+        if let Some(chunks) = self.tail.read(offset, max_bytes, upper_bound, at_least_one) {
+            return Ok(ReadBatches { chunks });
+        }
+        let wanted = ReadRange { offset, max_bytes, upper_bound, at_least_one };
+        let segments = self.segments();
+        let first = segments.partition_point(|segment| segment.base_offset() <= offset).saturating_sub(1);
+        for segment in &segments[first..] {
+            if segment.base_offset() >= upper_bound {
+                break;
+            }
+            let bytes = segment.read(&*self.shared.disk, &self.shared.windows, wanted)?;
+            // Only a gap that compaction left makes a segment empty-handed; the next one has what follows.
+            let bounded = segment.size() > 0 && bytes.is_empty() && !at_least_one;
+            if !bytes.is_empty() || bounded {
+                return Ok(ReadBatches { chunks: if bytes.is_empty() { Vec::new() } else { vec![bytes] } });
+            }
+        }
+        Ok(ReadBatches::default())
+    }
+
+    /// The leader epoch that wrote `offset`.
+    pub fn epoch_for_offset(&self, offset: i64) -> Option<i32> {
+        lock(&self.epochs).of_offset(offset)
+    }
+
+    /// The largest known epoch not above `epoch`, and the offset where its records end.
+    pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        lock(&self.epochs).end_of(epoch, self.log_end_offset())
+    }
+
+    /// First offsets of the segments, the newest first, and the log end before them: what ListOffsets v0 answers.
+    pub fn segment_base_offsets(&self) -> Vec<(i64, i64)> {
+        self.segments().iter().rev().map(|segment| (segment.base_offset(), segment.last_append_ms())).collect()
+    }
+
+    /// Makes everything appended so far durable; answers the offset below which it is. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk's. After a failed fsync the kernel may have dropped the data and report success next time, so the log
+    /// takes no more writes: a restart finds out what is on the disk.
+    pub fn flush(&self) -> Result<i64, StorageError> {
+        let _one_at_a_time = lock(&self.flushing);
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(StorageError::Poisoned);
+        }
+        let end = self.log_end_offset();
+        let segments = self.segments();
+        let active = segments.last().map_or(-1, |segment| segment.base_offset());
+        for segment in segments.iter() {
+            if let Err(error) = segment.flush(&*self.shared.disk) {
+                self.poisoned.store(true, Ordering::Release);
+                return Err(error);
+            }
+            if segment.base_offset() != active {
+                segment.close();
+            }
+        }
+        self.flushed_offset.store(end, Ordering::Release);
+        Ok(end)
+    }
+
+    /// Whether there is anything to flush.
+    pub fn is_dirty(&self) -> bool {
+        self.flushed_offset() < self.log_end_offset()
+    }
+
+    /// Moves the log start forward (DeleteRecords); segments that end before it are removed. Answers the new start.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn advance_log_start_offset(&self, offset: i64, now_ms: i64) -> Result<i64, StorageError> {
+        let mut writer = lock(&self.writer);
+        let start = self.log_start_offset().max(offset.min(self.log_end_offset()));
+        self.log_start_offset.store(start, Ordering::Release);
+        if lock(&self.epochs).truncate_until(start) && writer.has_dir {
+            lock(&self.epochs).save(&*self.shared.disk, &self.dir)?;
+        }
+        if start == self.log_end_offset() && self.size_bytes() > 0 {
+            self.roll_with(&mut writer, now_ms)?;
+        }
+        let segments = self.segments();
+        let doomed = segments.windows(2).take_while(|pair| pair[1].base_offset() <= start).count();
+        self.remove_first(doomed)?;
+        Ok(start)
+    }
+
+    /// Removes segments that retention no longer keeps; answers how many. The log start moves first.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn apply_retention(&self, now_ms: i64) -> Result<usize, StorageError> {
+        let config = self.config();
+        let mut writer = lock(&self.writer);
+        self.expire_producers(&mut writer, &config, now_ms);
+        let segments = self.segments();
+        let mut doomed = segments.windows(2).take_while(|pair| pair[1].base_offset() <= self.log_start_offset()).count();
+        if config.delete {
+            doomed = doomed.max(expired(&segments, &config, now_ms)).max(over_size(&segments, &config));
+        }
+        if doomed == segments.len() && doomed > 0 {
+            if segments.last().is_some_and(|active| active.size() == 0) {
+                doomed -= 1;
+            } else {
+                self.roll_with(&mut writer, now_ms)?;
+            }
+        }
+        if doomed > 0 {
+            let start = self.segments()[doomed].base_offset().max(self.log_start_offset());
+            self.log_start_offset.store(start, Ordering::Release);
+            self.remove_first(doomed)?;
+        }
+        Ok(doomed)
+    }
+
+    fn expire_producers(&self, writer: &mut Writer, config: &LogConfig, now_ms: i64) {
+        writer.producers.expire(now_ms, config.producer_id_expiration_ms);
+        writer.expired_at_ms = now_ms;
+    }
+
+    /// The log start is durable by the first segment's name alone: whatever a checkpoint says, a log begins there.
+    fn remove_first(&self, count: usize) -> Result<(), StorageError> {
+        if count == 0 {
+            return Ok(());
+        }
+        let segments = self.segments();
+        self.publish_segments(segments[count..].to_vec());
+        for segment in &segments[..count] {
+            segment.delete(&*self.shared.disk)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the files for a clean restart; no more appends. Everything must be flushed before.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn close(&self) -> Result<(), StorageError> {
+        let writer = lock(&self.writer);
+        self.closed.store(true, Ordering::Release);
+        let disk = &*self.shared.disk;
+        let segments = self.segments();
+        if let Some(active) = segments.last() {
+            active.seal(disk)?;
+            active.close();
+        }
+        if writer.has_dir && writer.producers.len() > 0 {
+            writer.producers.save(disk, &snapshot_path(&self.dir, self.log_end_offset()))?;
+            recovery::remove_old_snapshots(disk, &self.dir, SNAPSHOTS_KEPT)?;
+        }
+        Ok(())
+    }
+
+    /// No more reads or appends: the directory is about to go.
+    pub(crate) fn abandon(&self) -> bool {
+        let writer = lock(&self.writer);
+        self.closed.store(true, Ordering::Release);
+        self.tail.clear();
+        self.segments().iter().for_each(|segment| segment.close());
+        writer.has_dir
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.dir
+    }
+}
+
+fn check_sequence(
+    writer: &mut Writer,
+    batch: &[u8],
+    config: &LogConfig,
+    now_ms: i64,
+) -> Result<Option<Appended>, AppendError> {
+    let parsed = Batch::parse(batch)?;
+    if !parsed.has_producer_id() || parsed.is_control() {
+        return Ok(None);
+    }
+    // Once in a while is enough: expiry only bounds memory.
+    if now_ms.saturating_sub(writer.expired_at_ms) > 600_000 {
+        writer.producers.expire(now_ms, config.producer_id_expiration_ms);
+        writer.expired_at_ms = now_ms;
+    }
+    match writer.producers.check(&parsed)? {
+        Sequence::New => Ok(None),
+        Sequence::Duplicate { base_offset, last_offset, timestamp } => Ok(Some(Appended {
+            base_offset,
+            last_offset,
+            log_append_time_ms: (config.timestamp_type == TimestampType::LogAppendTime).then_some(timestamp),
+            duplicate: true,
+        })),
+    }
+}
+
+/// Segments from the front whose newest record is older than `retention.ms`.
+fn expired(segments: &[Arc<Segment>], config: &LogConfig, now_ms: i64) -> usize {
+    let Some(retention_ms) = config.retention_ms else { return 0 };
+    let newest = |segment: &Segment| match segment.max_timestamp() {
+        timestamp if timestamp >= 0 => timestamp,
+        _ => segment.last_append_ms(),
+    };
+    let is_old = |segment: &&Arc<Segment>| {
+        u64::try_from(now_ms.saturating_sub(newest(segment))).is_ok_and(|age| age > retention_ms)
+    };
+    segments.iter().take_while(is_old).count()
+}
+
+/// Segments from the front without which the log still has `retention.bytes`.
+fn over_size(segments: &[Arc<Segment>], config: &LogConfig) -> usize {
+    let Some(limit) = config.retention_bytes else { return 0 };
+    let mut over = segments.iter().map(|segment| segment.size()).sum::<u64>().saturating_sub(limit);
+    let fits = |segment: &&Arc<Segment>| {
+        let size = segment.size();
+        let goes = size <= over && over > 0;
+        over = over.saturating_sub(size);
+        goes
+    };
+    segments.iter().take_while(fits).count()
+}
+
+/// Removes a file if it is there.
+pub(crate) fn remove_file(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    remove_if_there(disk, path).map_err(StorageError::io("remove", path))
+}
+
+/// A writer that panicked left nothing half published: publishing is the last step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,311 @@
+//! What a log remembers of idempotent producers, so that a retry is not written twice (KIP-98).
+//!
+//! For each producer: its epoch and its last five batches. A batch whose sequence follows is new, one that is among the
+//! five is a duplicate and answered with its old offset, anything else is out of order. The state is a function of the
+//! batches in the log; snapshots only make loading it short.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+
+use protocol::records::Batch;
+
+use crate::disk::{Disk, read_file, write_file};
+use crate::{AppendError, StorageError};
+
+/// Batches remembered of one producer: as many as a client has in flight.
+const BATCHES_RETAINED: usize = 5;
+/// Version of the snapshot file.
+const SNAPSHOT_VERSION: i16 = 1;
+const SNAPSHOT_HEADER_BYTES: usize = 10;
+const SNAPSHOT_ENTRY_BYTES: usize = 46;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Written {
+    first_sequence: i32,
+    last_sequence: i32,
+    last_offset: i64,
+    offset_delta: i32,
+    timestamp: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Producer {
+    epoch: i16,
+    batches: VecDeque<Written>,
+    /// When it was last heard of, by the broker's clock.
+    last_seen_ms: i64,
+}
+
+/// The producers of one log.
+#[derive(Debug, Default)]
+pub(crate) struct Producers {
+    producers: BTreeMap<i64, Producer>,
+    limit: usize,
+}
+
+/// What a batch means to its producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sequence {
+    /// It is next.
+    New,
+    /// It stands at these offsets already.
+    Duplicate {
+        /// Of its first record.
+        base_offset: i64,
+        /// Of its last record.
+        last_offset: i64,
+        /// Its timestamp, for topics with LogAppendTime.
+        timestamp: i64,
+    },
+}
+
+impl Producers {
+    /// Nobody; at most `limit` are remembered.
+    pub(crate) fn new(limit: usize) -> Producers {
+        Producers { producers: BTreeMap::new(), limit }
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// Compares a batch of an idempotent producer with what it wrote before.
+    pub(crate) fn check(&self, batch: &Batch<'_>) -> Result<Sequence, AppendError> {
+        let (producer_id, epoch) = (batch.producer_id(), batch.producer_epoch());
+        let (first, last) = (batch.base_sequence(), batch.last_sequence());
+        // Of a producer that was forgotten any sequence is taken: its earlier batches may have expired.
+        let Some(known) = self.producers.get(&producer_id) else { return Ok(Sequence::New) };
+        if epoch < known.epoch {
+            return Err(AppendError::InvalidProducerEpoch { producer_id, epoch, current: known.epoch });
+        }
+        if epoch > known.epoch {
+            return match first {
+                0 => Ok(Sequence::New),
+                sequence => Err(AppendError::OutOfOrderSequence { producer_id, sequence, expected: 0 }),
+            };
+        }
+        let same = |written: &&Written| (written.first_sequence, written.last_sequence) == (first, last);
+        if let Some(written) = known.batches.iter().find(same) {
+            return Ok(Sequence::Duplicate {
+                base_offset: written.last_offset - i64::from(written.offset_delta),
+                last_offset: written.last_offset,
+                timestamp: written.timestamp,
+            });
+        }
+        let expected = known.batches.back().map_or(first, |written| after(written.last_sequence));
+        if first == expected {
+            Ok(Sequence::New)
+        } else {
+            Err(AppendError::OutOfOrderSequence { producer_id, sequence: first, expected })
+        }
+    }
+
+    /// Takes a batch that is in the log.
+    pub(crate) fn note(&mut self, batch: &Batch<'_>, now_ms: i64) {
+        if !batch.has_producer_id() || batch.is_control() {
+            return;
+        }
+        if self.producers.len() >= self.limit && !self.producers.contains_key(&batch.producer_id()) {
+            self.forget_oldest();
+        }
+        let fresh = || Producer { epoch: batch.producer_epoch(), batches: VecDeque::new(), last_seen_ms: now_ms };
+        let producer = self.producers.entry(batch.producer_id()).or_insert_with(fresh);
+        if producer.epoch != batch.producer_epoch() {
+            *producer = fresh();
+        }
+        if producer.batches.len() == BATCHES_RETAINED {
+            producer.batches.pop_front();
+        }
+        producer.last_seen_ms = now_ms;
+        producer.batches.push_back(Written {
+            first_sequence: batch.base_sequence(),
+            last_sequence: batch.last_sequence(),
+            last_offset: batch.last_offset(),
+            offset_delta: batch.last_offset_delta(),
+            timestamp: batch.max_timestamp(),
+        });
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(id) = self.producers.iter().min_by_key(|(_, producer)| producer.last_seen_ms).map(|(id, _)| *id) {
+            self.producers.remove(&id);
+        }
+    }
+
+    /// Forgets who was not heard of for `expiration_ms`.
+    pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: u64) {
+        let expiration_ms = i64::try_from(expiration_ms).unwrap_or(i64::MAX);
+        self.producers.retain(|_, producer| now_ms.saturating_sub(producer.last_seen_ms) < expiration_ms);
+    }
+
+    /// Forgets everybody, before the state is built anew.
+    pub(crate) fn clear(&mut self) {
+        self.producers.clear();
+    }
+
+    /// Writes the state as of the offset in the file's name, in Kafka's format.
+    pub(crate) fn save(&self, disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+        let mut body = Vec::with_capacity(4 + self.producers.len() * SNAPSHOT_ENTRY_BYTES);
+        let known = self.producers.iter().filter_map(|(id, producer)| Some((id, producer, producer.batches.back()?)));
+        let count = known.clone().count() as i32;
+        body.extend_from_slice(&count.to_be_bytes());
+        for (id, producer, last) in known {
+            body.extend_from_slice(&id.to_be_bytes());
+            body.extend_from_slice(&producer.epoch.to_be_bytes());
+            body.extend_from_slice(&last.last_sequence.to_be_bytes());
+            body.extend_from_slice(&last.last_offset.to_be_bytes());
+            body.extend_from_slice(&last.offset_delta.to_be_bytes());
+            body.extend_from_slice(&last.timestamp.to_be_bytes());
+            // No coordinator, no open transaction.
+            body.extend_from_slice(&(-1i32).to_be_bytes());
+            body.extend_from_slice(&(-1i64).to_be_bytes());
+        }
+        let mut file = Vec::with_capacity(6 + body.len());
+        file.extend_from_slice(&SNAPSHOT_VERSION.to_be_bytes());
+        file.extend_from_slice(&crc32c::crc32c(&body).to_be_bytes());
+        file.extend_from_slice(&body);
+        write_file(disk, path, &file).map_err(StorageError::io("write", path))
+    }
+
+    /// Reads a snapshot; false when it is missing or damaged, and the log must be read instead.
+    pub(crate) fn load(&mut self, disk: &dyn Disk, path: &Path) -> Result<bool, StorageError> {
+        self.clear();
+        let Some(file) = read_file(disk, path).map_err(StorageError::io("read", path))? else { return Ok(false) };
+        let Some(entries) = parse(&file) else { return Ok(false) };
+        self.producers.extend(entries);
+        Ok(true)
+    }
+}
+
+fn after(sequence: i32) -> i32 {
+    if sequence == i32::MAX { 0 } else { sequence + 1 }
+}
+
+fn parse(file: &[u8]) -> Option<Vec<(i64, Producer)>> {
+    let header = file.get(..SNAPSHOT_HEADER_BYTES)?;
+    let version = i16::from_be_bytes(header[..2].try_into().ok()?);
+    let crc = u32::from_be_bytes(header[2..6].try_into().ok()?);
+    let count = usize::try_from(i32::from_be_bytes(header[6..10].try_into().ok()?)).ok()?;
+    let body = file.get(6..)?;
+    let rows = file.get(SNAPSHOT_HEADER_BYTES..)?;
+    if version != SNAPSHOT_VERSION || crc32c::crc32c(body) != crc || rows.len() != count * SNAPSHOT_ENTRY_BYTES {
+        return None;
+    }
+    rows.chunks_exact(SNAPSHOT_ENTRY_BYTES).map(parse_entry).collect()
+}
+
+fn parse_entry(row: &[u8]) -> Option<(i64, Producer)> {
+    let (last_sequence, offset_delta) =
+        (i32::from_be_bytes(row[10..14].try_into().ok()?), i32::from_be_bytes(row[22..26].try_into().ok()?));
+    let timestamp = i64::from_be_bytes(row[26..34].try_into().ok()?);
+    let written = Written {
+        first_sequence: before(last_sequence, offset_delta),
+        last_sequence,
+        last_offset: i64::from_be_bytes(row[14..22].try_into().ok()?),
+        offset_delta,
+        timestamp,
+    };
+    let epoch = i16::from_be_bytes(row[8..10].try_into().ok()?);
+    let producer = Producer { epoch, batches: VecDeque::from([written]), last_seen_ms: timestamp };
+    Some((i64::from_be_bytes(row[..8].try_into().ok()?), producer))
+}
+
+/// The sequence `delta` before, on a circle of 2^31.
+fn before(sequence: i32, delta: i32) -> i32 {
+    ((i64::from(sequence) - i64::from(delta)).rem_euclid(1 << 31)) as i32
+}
+
+/// The snapshot file of an offset.
+pub(crate) fn snapshot_path(dir: &Path, offset: i64) -> PathBuf {
+    dir.join(format!("{offset:020}.snapshot"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use protocol::records::BatchBuilder;
+
+    use super::*;
+    use crate::disk::OsDisk;
+
+    fn batch(epoch: i16, sequence: i32, count: usize, base_offset: i64) -> BytesMut {
+        let mut builder = BatchBuilder::new(base_offset).producer(7, epoch, sequence);
+        for _ in 0..count {
+            builder.append(1000, None, Some(b"v"), &[]);
+        }
+        builder.build()
+    }
+
+    fn check(producers: &Producers, bytes: &[u8]) -> Result<Sequence, AppendError> {
+        producers.check(&Batch::parse(bytes).unwrap())
+    }
+
+    fn note(producers: &mut Producers, bytes: &[u8]) {
+        producers.note(&Batch::parse(bytes).unwrap(), 1000);
+    }
+
+    #[test]
+    fn sequences_follow_repeat_or_fail() {
+        let mut producers = Producers::new(10);
+        for i in 0..7 {
+            let next = batch(0, i * 2, 2, i64::from(i) * 2);
+            assert_eq!(check(&producers, &next).unwrap(), Sequence::New);
+            note(&mut producers, &next);
+        }
+        let duplicate = Sequence::Duplicate { base_offset: 4, last_offset: 5, timestamp: 1000 };
+        assert_eq!(check(&producers, &batch(0, 4, 2, 0)).unwrap(), duplicate);
+        // The sixth last is forgotten, so a retry of it is out of order.
+        assert!(matches!(check(&producers, &batch(0, 2, 2, 0)), Err(AppendError::OutOfOrderSequence { .. })));
+        assert!(matches!(check(&producers, &batch(0, 16, 1, 0)), Err(AppendError::OutOfOrderSequence { .. })));
+    }
+
+    #[test]
+    fn a_new_epoch_begins_at_zero_and_ends_the_old_one() {
+        let mut producers = Producers::new(10);
+        note(&mut producers, &batch(3, 0, 1, 0));
+        assert!(matches!(check(&producers, &batch(4, 5, 1, 0)), Err(AppendError::OutOfOrderSequence { .. })));
+        note(&mut producers, &batch(4, 0, 1, 1));
+        assert!(matches!(check(&producers, &batch(3, 1, 1, 0)), Err(AppendError::InvalidProducerEpoch { .. })));
+    }
+
+    #[test]
+    fn sequences_wrap() {
+        let mut producers = Producers::new(10);
+        note(&mut producers, &batch(0, i32::MAX - 1, 2, 0));
+        assert_eq!(check(&producers, &batch(0, 0, 1, 2)).unwrap(), Sequence::New);
+    }
+
+    #[test]
+    fn a_snapshot_restores_the_last_batch() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = snapshot_path(dir.path(), 5);
+        let mut producers = Producers::new(10);
+        note(&mut producers, &batch(2, 0, 3, 0));
+        note(&mut producers, &batch(2, 3, 2, 3));
+        producers.save(&OsDisk, &path).unwrap();
+        let mut restored = Producers::new(10);
+        assert!(restored.load(&OsDisk, &path).unwrap());
+        let duplicate = Sequence::Duplicate { base_offset: 3, last_offset: 4, timestamp: 1000 };
+        assert_eq!(check(&restored, &batch(2, 3, 2, 0)).unwrap(), duplicate);
+        assert_eq!(check(&restored, &batch(2, 5, 1, 0)).unwrap(), Sequence::New);
+
+        let mut damaged = std::fs::read(&path).unwrap();
+        damaged[12] ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        assert!(!restored.load(&OsDisk, &path).unwrap());
+    }
+
+    #[test]
+    fn the_number_of_producers_is_bounded_and_they_expire() {
+        let mut producers = Producers::new(2);
+        for id in 0..5 {
+            let mut builder = BatchBuilder::new(0).producer(id, 0, 0);
+            builder.append(0, None, None, &[]);
+            producers.note(&Batch::parse(&builder.build()).unwrap(), id);
+        }
+        assert_eq!(producers.len(), 2);
+        producers.expire(100, 97);
+        assert_eq!(producers.len(), 1);
+    }
+}

@@ -1,0 +1,443 @@
+//! A part of a log: one `.log` file and its two indexes.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use protocol::records::{Batch, BatchError, batches};
+
+use crate::StorageError;
+use crate::disk::{Disk, DiskFile, remove_if_there};
+use crate::index::{
+    IndexFile, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES, offset_entry, parse_offset_entry, parse_time_entry, time_entry,
+};
+use crate::window::WindowBudget;
+
+/// Suffix of files on their way out.
+pub(crate) const DELETED_SUFFIX: &str = ".deleted";
+/// Behind an index entry the wanted batch may be this far, beyond the index interval.
+const LOOK_AHEAD_BYTES: u64 = 64 * 1024;
+/// Room is reserved in steps that grow with the segment, between these.
+const RESERVE_MIN_BYTES: u64 = 64 * 1024;
+const RESERVE_MAX_BYTES: u64 = 4 << 20;
+
+/// A segment. One thread appends; any number read.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    base_offset: i64,
+    path: PathBuf,
+    /// Published bytes: everything below is whole batches that readers may see.
+    size: AtomicU64,
+    reserved: AtomicU64,
+    max_timestamp: AtomicI64,
+    /// Last offset of the batch that has it.
+    offset_of_max_timestamp: AtomicI64,
+    /// Timestamp of the first batch, or when it was opened: decides when it is too old to go on.
+    first_timestamp: AtomicI64,
+    last_append_ms: AtomicI64,
+    /// Whether it has bytes that were not flushed.
+    dirty: AtomicBool,
+    /// Kept open while it is written to.
+    file: Mutex<Option<Arc<dyn DiskFile>>>,
+    indexes: Mutex<Indexes>,
+}
+
+#[derive(Debug)]
+struct Indexes {
+    offset: IndexFile<OFFSET_ENTRY_BYTES>,
+    time: IndexFile<TIME_ENTRY_BYTES>,
+    bytes_since_entry: u64,
+}
+
+/// What a batch adds to a segment, known before it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// Offset of its last record.
+    pub(crate) last_offset: i64,
+    /// Its largest timestamp.
+    pub(crate) max_timestamp: i64,
+    /// Its bytes.
+    pub(crate) size: usize,
+}
+
+impl Extent {
+    /// Of a batch with its final offsets.
+    pub(crate) fn of(batch: &Batch<'_>) -> Extent {
+        let (last_offset, max_timestamp) = (batch.last_offset(), batch.max_timestamp());
+        Extent { last_offset, max_timestamp, size: batch.size_bytes() }
+    }
+}
+
+/// Twenty digits, so that names sort as numbers do.
+pub(crate) fn file_name(base_offset: i64, suffix: &str) -> String {
+    format!("{base_offset:020}{suffix}")
+}
+
+impl Segment {
+    /// Makes the files of a new segment; the caller makes the directory's change durable.
+    pub(crate) fn create(disk: &dyn Disk, dir: &Path, base_offset: i64, now_ms: i64) -> Result<Segment, StorageError> {
+        let segment = Segment::at(dir, base_offset, 0, now_ms);
+        let file = disk.open(&segment.path, true).map_err(StorageError::io("create", &segment.path))?;
+        *lock(&segment.file) = Some(file);
+        {
+            let indexes = &mut *lock(&segment.indexes);
+            indexes.offset.write(disk)?;
+            indexes.time.write(disk)?;
+        }
+        Ok(segment)
+    }
+
+    /// A segment whose state is filled in by recovery.
+    pub(crate) fn at(dir: &Path, base_offset: i64, size: u64, now_ms: i64) -> Segment {
+        let path = |suffix| dir.join(file_name(base_offset, suffix));
+        let indexes = Indexes {
+            offset: IndexFile::create(path(".index")),
+            time: IndexFile::create(path(".timeindex")),
+            bytes_since_entry: 0,
+        };
+        Segment {
+            base_offset,
+            path: path(".log"),
+            size: AtomicU64::new(size),
+            reserved: AtomicU64::new(size),
+            max_timestamp: AtomicI64::new(-1),
+            offset_of_max_timestamp: AtomicI64::new(base_offset),
+            first_timestamp: AtomicI64::new(-1),
+            last_append_ms: AtomicI64::new(now_ms),
+            dirty: AtomicBool::new(false),
+            file: Mutex::new(None),
+            indexes: Mutex::new(indexes),
+        }
+    }
+
+    /// Takes the indexes from disk; false when one is missing or damaged.
+    pub(crate) fn load_indexes(&self, disk: &dyn Disk) -> Result<bool, StorageError> {
+        let indexes = &mut *lock(&self.indexes);
+        let offset = IndexFile::open(disk, indexes.offset.path().to_owned())?;
+        let time = IndexFile::open(disk, indexes.time.path().to_owned())?;
+        let (Some(offset), Some(time)) = (offset, time) else { return Ok(false) };
+        let size = self.size();
+        if offset.last().is_some_and(|last| u64::from(parse_offset_entry(last).1) >= size) {
+            return Ok(false);
+        }
+        if let Some(last) = time.last() {
+            let (timestamp, relative) = parse_time_entry(last);
+            self.max_timestamp.store(timestamp, Ordering::Release);
+            self.offset_of_max_timestamp.store(self.base_offset + i64::from(relative), Ordering::Release);
+        }
+        indexes.offset = offset;
+        indexes.time = time;
+        Ok(true)
+    }
+
+    /// Empties the indexes before they are rebuilt with [`Segment::note`].
+    pub(crate) fn reset_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let indexes = &mut *lock(&self.indexes);
+        indexes.offset.reset(disk)?;
+        indexes.time.reset(disk)?;
+        indexes.bytes_since_entry = 0;
+        self.max_timestamp.store(-1, Ordering::Release);
+        self.offset_of_max_timestamp.store(self.base_offset, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn base_offset(&self) -> i64 {
+        self.base_offset
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the offset index.
+    pub(crate) fn index_bytes(&self) -> u64 {
+        (lock(&self.indexes).offset.len() * OFFSET_ENTRY_BYTES) as u64
+    }
+
+    /// The largest timestamp of its records, −1 if none has one.
+    pub(crate) fn max_timestamp(&self) -> i64 {
+        self.max_timestamp.load(Ordering::Acquire)
+    }
+
+    /// When it was last written, as far as this process knows.
+    pub(crate) fn last_append_ms(&self) -> i64 {
+        self.last_append_ms.load(Ordering::Acquire)
+    }
+
+    /// How old it is at `now_ms`: since its first batch's timestamp.
+    pub(crate) fn age_ms(&self, now_ms: i64) -> u64 {
+        let first = self.first_timestamp.load(Ordering::Acquire);
+        if first < 0 { 0 } else { u64::try_from(now_ms.saturating_sub(first)).unwrap_or(0) }
+    }
+
+    /// Whether an offset can be written relative to the base in an index.
+    pub(crate) fn can_hold(&self, offset: i64) -> bool {
+        offset.checked_sub(self.base_offset).is_some_and(|relative| i32::try_from(relative).is_ok())
+    }
+
+    /// The file, opened if it is not.
+    pub(crate) fn file(&self, disk: &dyn Disk) -> Result<Arc<dyn DiskFile>, StorageError> {
+        if let Some(file) = &*lock(&self.file) {
+            return Ok(Arc::clone(file));
+        }
+        disk.open(&self.path, false).map_err(StorageError::io("open", &self.path))
+    }
+
+    /// Keeps the file open, because it will be written to.
+    pub(crate) fn keep_open(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let file = self.file(disk)?;
+        *lock(&self.file) = Some(file);
+        Ok(())
+    }
+
+    /// Writes a batch behind the last. On an error nothing is published, and what was written is cut off again.
+    pub(crate) fn append(
+        &self,
+        disk: &dyn Disk,
+        bytes: &[u8],
+        extent: Extent,
+        interval_bytes: u64,
+        reserve_whole: Option<u64>,
+    ) -> Result<(), StorageError> {
+        let file = self.file(disk)?;
+        let position = self.size();
+        self.reserve(&*file, position + bytes.len() as u64, reserve_whole)?;
+        if let Err(error) = file.write_at(bytes, position) {
+            // If this fails too, the next start cuts the torn batch off.
+            let _ = file.truncate(position);
+            self.reserved.store(position, Ordering::Release);
+            return Err(StorageError::io("write", &self.path)(error));
+        }
+        self.dirty.store(true, Ordering::Release);
+        self.note(disk, extent, interval_bytes)
+    }
+
+    /// Takes a batch that stands at the end of what was noted so far: index entries, timestamps, size.
+    pub(crate) fn note(&self, disk: &dyn Disk, extent: Extent, interval_bytes: u64) -> Result<(), StorageError> {
+        let position = self.size();
+        if self.first_timestamp.load(Ordering::Acquire) < 0 {
+            self.first_timestamp.store(extent.max_timestamp, Ordering::Release);
+        }
+        if extent.max_timestamp > self.max_timestamp() {
+            self.offset_of_max_timestamp.store(extent.last_offset, Ordering::Release);
+            self.max_timestamp.store(extent.max_timestamp, Ordering::Release);
+        }
+        let indexes = &mut *lock(&self.indexes);
+        if indexes.bytes_since_entry > interval_bytes {
+            let relative = self.relative(extent.last_offset);
+            indexes.offset.push(disk, offset_entry(relative, position as u32))?;
+            self.push_time(indexes, disk)?;
+            indexes.bytes_since_entry = 0;
+        }
+        indexes.bytes_since_entry += extent.size as u64;
+        self.size.store(position + extent.size as u64, Ordering::Release);
+        Ok(())
+    }
+
+    /// The time index grows only with the largest timestamp so far, so it is monotone whatever records carry.
+    fn push_time(&self, indexes: &mut Indexes, disk: &dyn Disk) -> Result<(), StorageError> {
+        let timestamp = self.max_timestamp();
+        let last = indexes.time.last().map(parse_time_entry);
+        if timestamp < 0 || last.is_some_and(|(last, _)| timestamp <= last) {
+            return Ok(());
+        }
+        let relative = self.relative(self.offset_of_max_timestamp.load(Ordering::Acquire));
+        indexes.time.push(disk, time_entry(timestamp, relative))
+    }
+
+    fn relative(&self, offset: i64) -> u32 {
+        u32::try_from(offset - self.base_offset).expect("a segment is rolled before an offset overflows")
+    }
+
+    fn reserve(&self, file: &dyn DiskFile, needed: u64, whole: Option<u64>) -> Result<(), StorageError> {
+        let reserved = self.reserved.load(Ordering::Acquire);
+        if needed <= reserved {
+            return Ok(());
+        }
+        let step = (needed / 4).clamp(RESERVE_MIN_BYTES, RESERVE_MAX_BYTES);
+        let target = whole.unwrap_or(0).max(needed + step);
+        file.reserve(reserved, target - reserved).map_err(StorageError::io("reserve room in", &self.path))?;
+        self.reserved.store(target, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes everything durable that was published before; true if there was anything.
+    pub(crate) fn flush(&self, disk: &dyn Disk) -> Result<bool, StorageError> {
+        if !self.dirty.swap(false, Ordering::AcqRel) {
+            return Ok(false);
+        }
+        self.file(disk)?.sync().map_err(StorageError::io("flush", &self.path))?;
+        Ok(true)
+    }
+
+    /// No more appends: the indexes are completed, reserved room is given back. The file stays open until flushed.
+    pub(crate) fn seal(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        {
+            let indexes = &mut *lock(&self.indexes);
+            self.push_time(indexes, disk)?;
+            indexes.offset.write(disk)?;
+            indexes.time.write(disk)?;
+        }
+        let size = self.size();
+        if self.reserved.load(Ordering::Acquire) > size {
+            self.file(disk)?.truncate(size).map_err(StorageError::io("truncate", &self.path))?;
+            self.reserved.store(size, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Closes the file; it is opened again for each read.
+    pub(crate) fn close(&self) {
+        *lock(&self.file) = None;
+    }
+
+    /// Cuts the file at the published size: what follows is no batch.
+    pub(crate) fn cut(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let file = self.file(disk)?;
+        file.truncate(self.size()).map_err(StorageError::io("truncate", &self.path))?;
+        file.sync().map_err(StorageError::io("flush", &self.path))
+    }
+
+    /// A position at or before the batch that holds `offset`.
+    pub(crate) fn position_before(&self, disk: &dyn Disk, offset: i64) -> Result<u64, StorageError> {
+        let Ok(relative) = u32::try_from(offset - self.base_offset) else { return Ok(0) };
+        let entry = lock(&self.indexes).offset.last_where(disk, |entry| parse_offset_entry(entry).0 <= relative)?;
+        Ok(entry.map_or(0, |entry| u64::from(parse_offset_entry(&entry).1)))
+    }
+
+    /// The last offset known to come before every record of `timestamp` or later.
+    pub(crate) fn offset_before_time(&self, disk: &dyn Disk, timestamp: i64) -> Result<i64, StorageError> {
+        let entry = lock(&self.indexes).time.last_where(disk, |entry| parse_time_entry(entry).0 < timestamp)?;
+        Ok(entry.map_or(self.base_offset, |entry| self.base_offset + i64::from(parse_time_entry(&entry).1)))
+    }
+
+    /// The largest timestamp and the last offset of its batch.
+    pub(crate) fn max_timestamp_and_offset(&self) -> (i64, i64) {
+        (self.max_timestamp(), self.offset_of_max_timestamp.load(Ordering::Acquire))
+    }
+
+    /// Whole batches from the one that holds `offset`, below `upper_bound`; at most `max_bytes`, but at least one if
+    /// `at_least_one`.
+    pub(crate) fn read(
+        &self,
+        disk: &dyn Disk,
+        budget: &WindowBudget,
+        wanted: ReadRange,
+    ) -> Result<Bytes, StorageError> {
+        let size = self.size();
+        let file = self.file(disk)?;
+        let mut start = self.position_before(disk, wanted.offset)?;
+        let mut length = LOOK_AHEAD_BYTES + wanted.max_bytes as u64;
+        loop {
+            let window_length = (size - start).min(length) as usize;
+            let window = budget.window(&*file, start, window_length).map_err(StorageError::io("read", &self.path))?;
+            match select(&window, wanted) {
+                Selected::Range(range) => return Ok(window.slice(range)),
+                Selected::Beyond { skipped } if skipped > 0 && start + (skipped as u64) < size => {
+                    start += skipped as u64;
+                    length = LOOK_AHEAD_BYTES + wanted.max_bytes as u64;
+                }
+                Selected::Beyond { .. } if window_length as u64 == size - start => return Ok(Bytes::new()),
+                Selected::Beyond { .. } => length *= 2,
+                Selected::Cut { skipped, needed } => {
+                    start += skipped as u64;
+                    length = needed as u64;
+                    if start + length > size {
+                        return Ok(Bytes::new());
+                    }
+                }
+                Selected::Damaged(reason) => {
+                    return Err(StorageError::Corrupt { path: self.path.clone(), position: start, reason });
+                }
+            }
+        }
+    }
+
+    /// Renames the files so that a restart does not see them, then removes them.
+    pub(crate) fn delete(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        self.close();
+        let (offset, time) = {
+            let indexes = lock(&self.indexes);
+            (indexes.offset.path().to_owned(), indexes.time.path().to_owned())
+        };
+        let doomed: Vec<(PathBuf, PathBuf)> = [&self.path, &offset, &time]
+            .into_iter()
+            .map(|path| {
+                let mut renamed = path.as_os_str().to_owned();
+                renamed.push(DELETED_SUFFIX);
+                (path.clone(), PathBuf::from(renamed))
+            })
+            .collect();
+        for (path, renamed) in &doomed {
+            match disk.rename(path, renamed) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StorageError::io("rename", path)(error));
+                }
+                _ => {}
+            }
+        }
+        for (_, renamed) in &doomed {
+            remove_if_there(disk, renamed).map_err(StorageError::io("remove", renamed))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a reader wants of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadRange {
+    pub(crate) offset: i64,
+    pub(crate) max_bytes: usize,
+    pub(crate) upper_bound: i64,
+    pub(crate) at_least_one: bool,
+}
+
+enum Selected {
+    Range(std::ops::Range<usize>),
+    /// The wanted batch is behind the window, of which this much was passed over.
+    Beyond { skipped: usize },
+    /// The first wanted batch is larger than the window.
+    Cut { skipped: usize, needed: usize },
+    Damaged(String),
+}
+
+fn select(window: &[u8], wanted: ReadRange) -> Selected {
+    let (mut start, mut end) = (0, 0);
+    let mut found = false;
+    for batch in batches(window) {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(_) if found => break,
+            Err(BatchError::Truncated { needed }) => {
+                return if wanted.at_least_one && window.len() - start > protocol::records::HEADER_LEN {
+                    Selected::Cut { skipped: start, needed }
+                } else {
+                    Selected::Beyond { skipped: start }
+                };
+            }
+            Err(error) => return Selected::Damaged(error.to_string()),
+        };
+        if !found && batch.last_offset() < wanted.offset {
+            start += batch.size_bytes();
+            end = start;
+            continue;
+        }
+        let fits = end - start + batch.size_bytes() <= wanted.max_bytes || (!found && wanted.at_least_one);
+        if !fits || batch.base_offset() >= wanted.upper_bound {
+            return Selected::Range(start..end);
+        }
+        found = true;
+        end += batch.size_bytes();
+    }
+    if found { Selected::Range(start..end) } else { Selected::Beyond { skipped: start } }
+}
+
+/// What these guard holds no invariant that a panic could break half way.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
