@@ -9,7 +9,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use raft::Quorum;
 use state::cluster::{Command, Image, RegisterBroker, SecurityProtocol};
-use storage::LogDir;
+use storage::{LogDir, OsDisk};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -170,7 +170,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     let image = quorum.image();
     let config = Arc::new(source.resolve(&image, node_id).map_err(BrokerError::Config)?);
     let (flusher, flusher_thread) = Flusher::start()?;
-    let log_dir = Arc::new(LogDir::open(config.log_dir())?);
+    let log_dir = Arc::new(LogDir::open(Arc::new(OsDisk), config.data_dir(), config.shared_limits())?);
     let partitions = Partitions::new(node_id, log_dir, image, Arc::clone(&config), flusher.clone());
     let mut seed = [0; 4];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;

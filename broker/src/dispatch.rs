@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use protocol::api::{Message, Request};
+use protocol::api::Request;
 use protocol::frame::{self, RequestHeader};
 use protocol::messages::*;
 use protocol::wire::Decoder;
@@ -170,7 +170,7 @@ pub(crate) async fn start(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>
             Step::Close
         }
         None => {
-            let (api, client_id) = (frame::api_name(key), &context.client_id);
+            let (api, client_id) = (api_name(key), &context.client_id);
             warn!(%client, client_id, key, api, version, "connection closed: this API is not served; upgrade Ottla, or switch off the client's feature that needs it");
             Step::Close
         }

@@ -3,7 +3,7 @@
 use protocol::ErrorCode;
 use raft::ProposeError;
 use storage::{AppendError, ReadError, StorageError};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::partition::Partition;
 
@@ -26,5 +26,62 @@ impl AppendFailure {
 
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> AppendFailure {
         AppendFailure { code, message: Some(message.into()), records: Vec::new() }
+    }
+}
+
+/// What a producer is told of a refused append. What only an operator can mend is logged.
+pub(crate) fn append_failure(partition: &Partition, error: &AppendError) -> AppendFailure {
+    let code = match error {
+        AppendError::Corrupt(_) => ErrorCode::CORRUPT_MESSAGE,
+        AppendError::InvalidRecord { .. } => ErrorCode::INVALID_RECORD,
+        AppendError::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+        AppendError::LargerThanSegment { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
+        AppendError::InvalidTimestamp(_) => ErrorCode::INVALID_TIMESTAMP,
+        AppendError::UnsupportedCompression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        AppendError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        AppendError::Storage(error) => storage_code(partition, "append", error),
+        AppendError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    };
+    match code {
+        ErrorCode::CORRUPT_MESSAGE | ErrorCode::INVALID_RECORD => {
+            warn!(%partition, %error, "records refused; check the producer and the network between");
+        }
+        _ => {}
+    }
+    let records = match error {
+        AppendError::InvalidRecord { reason, records } => {
+            let index = |record: &u32| (i32::try_from(*record).unwrap_or(i32::MAX), Some(reason.clone()));
+            records.iter().map(index).collect()
+        }
+        _ => Vec::new(),
+    };
+    AppendFailure { code, message: Some(error.to_string()), records }
+}
+
+/// What a reader is told.
+pub(crate) fn read_code(partition: &Partition, error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+        ReadError::Storage(error) => storage_code(partition, "read", error),
+        ReadError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    }
+}
+
+/// What an operation on the disk is answered with, after telling the operator.
+pub(crate) fn storage_code(partition: &Partition, operation: &str, error: &StorageError) -> ErrorCode {
+    if matches!(error, StorageError::Closed) {
+        return ErrorCode::NOT_LEADER_OR_FOLLOWER;
+    }
+    error!(%partition, operation, %error, "the disk failed; check its health and free space");
+    ErrorCode::KAFKA_STORAGE_ERROR
+}
+
+/// What is answered for a change of the cluster that the metadata log did not take.
+pub(crate) fn propose_code(error: &ProposeError) -> ErrorCode {
+    match error {
+        ProposeError::NotLeader { .. } | ProposeError::Stopped { .. } => ErrorCode::NOT_CONTROLLER,
+        ProposeError::TooLarge { .. } => ErrorCode::POLICY_VIOLATION,
+        ProposeError::OutcomeUnknown { .. } => ErrorCode::REQUEST_TIMED_OUT,
     }
 }

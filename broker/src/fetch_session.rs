@@ -143,10 +143,6 @@ impl FetchPlan {
         told || !self.incremental
     }
 
-    /// Whether the answer names only what changed.
-    pub(crate) fn is_incremental(&self) -> bool {
-        self.incremental
-    }
 }
 
 /// All sessions of this broker.
@@ -161,11 +157,6 @@ impl SessionCache {
     pub(crate) fn new(slots: usize, seed: u32) -> SessionCache {
         let next_id = AtomicI32::new((seed >> 2) as i32 + 1);
         SessionCache { sessions: DashMap::with_shard_amount(8), next_id, slots }
-    }
-
-    /// Sessions open now.
-    pub(crate) fn len(&self) -> usize {
-        self.sessions.len()
     }
 
     /// Finds or makes the session of a request.

@@ -14,7 +14,7 @@ mod dispatch;
 mod error;
 mod fetch_session;
 mod handlers;
-pub mod logging;
+mod logging;
 mod memory;
 mod partition;
 mod producer_ids;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::broker::{BrokerError, start};
-use crate::config::ConfigSource;
+use crate::config::{ConfigInput, ConfigSource};
+use crate::logging;
 
 /// Requests that need the disk run here; more than a few only queue for the same device.
 const BLOCKING_THREADS: usize = 8;
@@ -20,7 +21,17 @@ const WORKERS_MIN: usize = 2;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a broker until SIGTERM or SIGINT; logs what goes wrong. Answers the exit code: 0 after a clean shutdown.
-pub fn run(source: ConfigSource) -> ExitCode {
+pub fn run(input: ConfigInput) -> ExitCode {
+    let (source, warnings) = match ConfigSource::load(&input) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            logging::init("info");
+            error.problems.iter().for_each(|problem| error!("{problem}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    logging::init(&source.log_level());
+    warnings.iter().for_each(|warning| warn!("{warning}"));
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -37,7 +37,7 @@ pub(crate) async fn handle(
         }
         if left == 0 {
             response.next_cursor =
-                Some(ResponseCursor { topic_name: name, partition_index: start_partition, ..Default::default() });
+                Some(Cursor { topic_name: name, partition_index: start_partition, ..Default::default() });
             break;
         }
         let Some(topic) = image.topic(&name) else {
@@ -50,7 +50,7 @@ pub(crate) async fn handle(
         response.topics.push(described);
         if (next as usize) < topic.partitions.len() {
             response.next_cursor =
-                Some(ResponseCursor { topic_name: name, partition_index: next, ..Default::default() });
+                Some(Cursor { topic_name: name, partition_index: next, ..Default::default() });
             break;
         }
     }

@@ -139,8 +139,7 @@ pub(crate) async fn apply(context: &Context, alteration: ConfigAlteration, valid
     match &alteration.resource {
         ConfigResource::Topic(_) => config::validate_topic_configs(&context.broker.config(), &result)?,
         ConfigResource::Broker(_) | ConfigResource::DefaultBroker => {
-            let per_broker = matches!(alteration.resource, ConfigResource::Broker(_));
-            config::validate_broker_configs(&result, per_broker)?;
+            config::validate_broker_configs(&result)?;
         }
         ConfigResource::Group(_) => {}
     }

@@ -116,7 +116,7 @@ async fn find(version: i16, partition: &Arc<Partition>, timestamp: i64) -> Resul
 
 /// The first record at or after `moment`, or, without one, the record with the largest timestamp.
 async fn by_time(partition: &Arc<Partition>, moment: Option<i64>) -> Result<Found, ErrorCode> {
-    let found = Arc::clone(partition).find_by_time(moment).await.map_err(|error| read_code(&error))?;
+    let found = Arc::clone(partition).find_by_time(moment).await.map_err(|error| read_code(partition, &error))?;
     Ok(found.map_or(NOTHING, |(offset, timestamp)| Found {
         offset,
         timestamp,

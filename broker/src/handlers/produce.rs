@@ -114,7 +114,7 @@ fn resolve_one(
         return Err(AppendFailure::new(ErrorCode::INVALID_RECORD, "a produce request must carry a record batch"));
     }
     if let Ok(header) = Batch::parse(&batch) {
-        if header.codec() == Ok(Codec::Zstd) && context.version < FIRST_ZSTD_VERSION {
+        if header.codec() == Codec::Zstd && context.version < FIRST_ZSTD_VERSION {
             return Err(AppendFailure::new(
                 ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
                 "zstd needs produce version 7 or newer",

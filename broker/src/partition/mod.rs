@@ -15,7 +15,7 @@ use protocol::{ErrorCode, Uuid};
 use storage::{PartitionLog, StorageError};
 use tokio::sync::oneshot;
 
-pub(crate) use append::{append_batches, AppendResult};
+pub(crate) use append::append_batches;
 pub(crate) use flusher::Flusher;
 pub(crate) use housekeeping::housekeeping;
 pub(crate) use read::{ReadLimits, Slice, read_all_partitions};

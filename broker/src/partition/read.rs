@@ -8,6 +8,7 @@ use protocol::records::{Codec, batches};
 use storage::ReadError;
 
 use super::Partition;
+use crate::clock::wall_ms;
 use crate::error::read_code;
 use crate::fetch_session::Wanted;
 use crate::handlers::fetch::Found;
@@ -99,7 +100,7 @@ fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: b
     match partition.log.read(wanted.fetch_offset, max_bytes, slice.high_watermark, at_least_one) {
         Ok(read) => slice.chunks = read.chunks,
         Err(ReadError::OutOfRange { .. }) => return failed(ErrorCode::OFFSET_OUT_OF_RANGE),
-        Err(error) => return failed(read_code(&error)),
+        Err(error) => return failed(read_code(partition, &error)),
     }
     if !allow_zstd && has_zstd(&slice.chunks) {
         return failed(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
@@ -118,7 +119,7 @@ fn diverging(wanted: &Wanted, partition: &Partition) -> Option<(i32, i64)> {
 }
 
 fn has_zstd(chunks: &[Bytes]) -> bool {
-    chunks.iter().any(|chunk| batches(chunk).any(|batch| batch.is_ok_and(|batch| batch.codec() == Ok(Codec::Zstd))))
+    chunks.iter().any(|chunk| batches(chunk).any(|batch| batch.is_ok_and(|batch| batch.codec() == Codec::Zstd)))
 }
 
 impl Partition {
@@ -133,6 +134,24 @@ impl Partition {
             partition.log.read(offset, max_bytes, partition.log_end_offset(), true)
         });
         read.await.unwrap_or(Err(ReadError::Closed)).map(|read| read.chunks)
+    }
+
+    /// First offsets of segments that were last written at or before `timestamp`, newest first, at most `max_count`: what
+    /// consumers before Kafka 0.10.1 ask for. −1 is the log end, −2 the log start.
+    pub(crate) fn segment_offsets_before(&self, timestamp: i64, max_count: i32) -> Vec<i64> {
+        let (start, end) = (self.log_start_offset(), self.log_end_offset());
+        let starts = self.log.segment_base_offsets().into_iter().map(|(offset, ms)| (offset.max(start), ms));
+        let mut offsets: Vec<(i64, i64)> = std::iter::once((end, wall_ms())).chain(starts).collect();
+        offsets.dedup_by_key(|(offset, _)| *offset);
+        let count = usize::try_from(max_count).unwrap_or(0);
+        let wanted = |(_, written_ms): &(i64, i64)| match timestamp {
+            -1 => true,
+            moment => *written_ms <= moment,
+        };
+        match timestamp {
+            -2 => [start].into_iter().take(count).collect(),
+            _ => offsets.into_iter().skip_while(|offset| !wanted(offset)).take(count).map(|(offset, _)| offset).collect(),
+        }
     }
 
     /// The first record at or after `moment`, or, without one, the record with the largest timestamp: its offset and

@@ -98,11 +98,6 @@ impl DurabilityWaiters {
         receiver
     }
 
-    /// Whether anybody waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.waiters).is_empty()
-    }
-
     /// Everything below `durable_offset` is durable now.
     pub(crate) fn resolve(&self, durable_offset: i64) {
         let resolved: Vec<_> = lock(&self.waiters).extract_if(.., |(end, _)| *end <= durable_offset).collect();

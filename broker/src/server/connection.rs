@@ -69,7 +69,6 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
     if timeout(DRAIN_TIMEOUT, &mut writer).await.is_err() {
         writer.abort();
     }
-    broker.connection_closed(id);
 }
 
 async fn read_requests(

@@ -7,4 +7,5 @@ mod sniff;
 mod writer;
 
 pub(crate) use connection::ConnectionInfo;
-pub(crate) use listener::{BoundListener, bind, serve};
+pub(crate) use frame_reader::Frame;
+pub(crate) use listener::{BoundListener, Connections, bind, serve};

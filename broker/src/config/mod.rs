@@ -1,0 +1,29 @@
+//! Configuration: one table of keys, four sources, one struct that the broker reads.
+//!
+//! Start at `table.rs` for what exists, `source.rs` for what wins, `broker_config.rs` for what comes out.
+
+mod broker_config;
+mod broker_keys;
+mod cgroup;
+mod describe;
+mod environment;
+mod key;
+mod layers;
+mod limits;
+mod listeners;
+mod ottla_keys;
+mod properties;
+mod size;
+mod source;
+mod table;
+mod topic_config;
+mod topic_keys;
+mod unenforced;
+mod validate;
+
+pub(crate) use broker_config::BrokerConfig;
+pub(crate) use describe::{DescribedConfig, describe_broker, describe_default_broker, describe_topic};
+pub(crate) use listeners::Listener;
+pub use source::{ConfigError, ConfigInput, ConfigSource};
+pub(crate) use topic_config::TopicConfig;
+pub(crate) use validate::{default_of_list, is_list, validate_broker_configs, validate_topic_configs};

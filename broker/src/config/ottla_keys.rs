@@ -1,0 +1,52 @@
+//! Keys of our own, under `ottla.`. An unknown one is refused: here a typing error has no other broker to be meant for.
+
+use super::key::Kind::{Long, String};
+use super::key::{Check, ConfigKey as Key};
+use super::size::check_size;
+
+/// Every key under `ottla.`, by name.
+pub(crate) static OTTLA_KEYS: &[Key] = &[
+    Key::unset(
+        "ottla.cluster.id",
+        String,
+        "The id of the cluster, when the data directory is new; also taken from `CLUSTER_ID`. Without it one is \
+         invented and kept. It must match what the data directory says.",
+    )
+    .check(Check::Text(check_cluster_id, "1 to 64 of A-Z a-z 0-9 _ -")),
+    Key::broker("ottla.log.level", String, "info", "How much is logged.").check(Check::OneOf(&[
+        "error", "warn", "info", "debug", "trace",
+    ])),
+    Key::unset(
+        "ottla.mapped.window.bytes",
+        Long,
+        "Bytes of segments mapped for reading at the same time. The default is an eighth of the memory limit.",
+    )
+    .at_least(1 << 20)
+    .from_memory(),
+    Key::unset(
+        "ottla.memory.limit",
+        String,
+        "Memory that the broker's budgets are cut from, in bytes or with KiB, MiB, GiB. The default is the cgroup's \
+         limit, or 256MiB where there is none.",
+    )
+    .check(Check::Text(check_size, "at least 16MiB"))
+    .from_memory(),
+    Key::unset(
+        "ottla.tail.cache.bytes",
+        Long,
+        "Bytes of recent batches kept for consumers at the end of a log. The default is a sixteenth of the memory \
+         limit.",
+    )
+    .at_least(0)
+    .from_memory(),
+];
+
+/// The characters of Kafka's ids, and a length that fits into any table.
+fn check_cluster_id(text: &str) -> Result<(), std::string::String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=64).contains(&text.len()) && text.bytes().all(legal) {
+        Ok(())
+    } else {
+        Err("A cluster id has 1 to 64 letters, digits, underscores and hyphens".into())
+    }
+}
