@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its own file has nothing to say")]
 
+#[allow(dead_code, reason = "other tests use the rest of it")]
 mod golden;
 
 use std::collections::BTreeSet;

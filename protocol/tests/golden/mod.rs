@@ -1,5 +1,7 @@
 //! The corpus: what the files of frames say.
 
+pub(crate) mod corpus;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 
