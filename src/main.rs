@@ -1,1 +1,26 @@
-fn main() {}
+//! The one program: a broker, and the tools that talk to it. What it was asked to do is in the `cli` crate.
+
+use std::process::ExitCode;
+
+use broker::config::ConfigInput;
+use cli::Invocation;
+
+/// Gives memory back after load; the C library's allocator, and musl's above all, keeps it or takes a lock for it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Two arenas are enough for the threads we have and waste little; a thread in the background returns unused pages
+/// after a second, where the default waits ten and only while somebody allocates.
+//
+// jemalloc reads this symbol, a C string, when it starts. Exporting one is the whole of the unsafety: nothing else may
+// define the name, and the text must end in a zero.
+#[allow(unsafe_code)]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static MALLOC_CONF: &[u8; 70] = b"narenas:2,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+
+fn main() -> ExitCode {
+    match cli::parse() {
+        Invocation::Broker { config, set } => broker::run(ConfigInput::of_process(set, config)),
+        Invocation::Tool(tool) => cli::run(tool),
+    }
+}

@@ -1,0 +1,363 @@
+//! The command line as data.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use client::Acks;
+use protocol::records::Codec;
+
+/// Where the tools look for a broker when they are not told.
+const DEFAULT_BOOTSTRAP: &str = "127.0.0.1:9092";
+/// Where else they are told.
+const BOOTSTRAP_VARIABLE: &str = "OTTLA_BOOTSTRAP_SERVER";
+
+/// What the process was asked to be.
+#[derive(Debug)]
+pub enum Invocation {
+    /// A broker.
+    Broker {
+        /// A file in the form of Kafka's server.properties.
+        config: Option<PathBuf>,
+        /// `key=value`, in the order of the command line.
+        set: Vec<String>,
+    },
+    /// A tool, which talks to a broker and ends.
+    Tool(Tool),
+}
+
+/// A tool with everything it was told.
+#[derive(Debug)]
+pub struct Tool {
+    /// `host:port`, or several with commas between them.
+    pub(crate) bootstrap: String,
+    pub(crate) verb: Verb,
+}
+
+/// What a tool does.
+#[derive(Debug)]
+pub(crate) enum Verb {
+    Topic(TopicVerb),
+    Produce(ProduceArgs),
+    Consume(ConsumeArgs),
+    Group(GroupVerb),
+}
+
+/// Reads the command line of this process. Ends it, with help or with code 2 and a usage message, when there is nothing
+/// to run.
+pub fn parse() -> Invocation {
+    match CommandLine::parse().into_invocation(std::env::var(BOOTSTRAP_VARIABLE).ok()) {
+        Ok(invocation) => invocation,
+        Err(error) => error.exit(),
+    }
+}
+
+/// A Kafka-compatible broker, and tools to talk to one. Without a command it runs a broker.
+#[derive(Debug, Parser)]
+#[command(name = "ottla", version)]
+struct CommandLine {
+    #[command(flatten)]
+    broker: BrokerArgs,
+    /// Broker that the tools talk to [default: 127.0.0.1:9092, or $OTTLA_BOOTSTRAP_SERVER]
+    #[arg(short = 'b', long = "bootstrap-server", value_name = "HOST:PORT", global = true)]
+    bootstrap: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Default, Args)]
+struct BrokerArgs {
+    /// Read settings from a file in the form of server.properties
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one broker setting; may be repeated and wins over environment and file
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a broker
+    Broker(BrokerArgs),
+    /// Create, list, describe and delete topics
+    #[command(subcommand)]
+    Topic(TopicVerb),
+    /// Write each line of standard input as a record
+    Produce(ProduceArgs),
+    /// Print the records of topics
+    Consume(ConsumeArgs),
+    /// List and describe consumer groups
+    #[command(subcommand)]
+    Group(GroupVerb),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicVerb {
+    /// Create a topic
+    Create(TopicCreateArgs),
+    /// List topics
+    List(TopicListArgs),
+    /// Show partitions, leaders, offsets and settings of topics
+    Describe(TopicDescribeArgs),
+    /// Delete topics and all their records
+    Delete(TopicDeleteArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopicCreateArgs {
+    pub(crate) name: String,
+    /// Number of partitions [default: the broker's num.partitions]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) partitions: Option<i32>,
+    /// Number of replicas [default: the broker's default.replication.factor]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i16).range(1..))]
+    pub(crate) replication_factor: Option<i16>,
+    /// Set one topic setting, such as retention.ms=60000; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) config: Vec<String>,
+    /// Succeed when the topic exists already
+    #[arg(long)]
+    pub(crate) if_not_exists: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopicListArgs {
+    /// Show the cluster's own topics too
+    #[arg(long)]
+    pub(crate) internal: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopicDescribeArgs {
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopicDeleteArgs {
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Succeed when a topic does not exist
+    #[arg(long)]
+    pub(crate) if_exists: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProduceArgs {
+    pub(crate) topic: String,
+    /// Split each line at the first occurrence into key and value
+    #[arg(short = 'k', long, value_name = "TEXT")]
+    pub(crate) key_separator: Option<String>,
+    /// Who must have a record before it counts as written
+    #[arg(long, value_name = "WHO", default_value = "all", value_parser = acks)]
+    pub(crate) acks: Acks,
+    /// none, gzip, snappy, lz4 or zstd
+    #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = codec)]
+    pub(crate) compression: Codec,
+    /// Write to this partition [default: by key as Java's producer does; without one, spread]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partition: Option<i32>,
+    /// Let the broker drop what a retry sends twice; needs --acks all
+    #[arg(long)]
+    pub(crate) idempotent: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConsumeArgs {
+    #[arg(required = true, value_name = "TOPIC")]
+    pub(crate) topics: Vec<String>,
+    /// Start at the first record instead of the next one; with --group, where the group has no position
+    #[arg(long, conflicts_with = "offset")]
+    pub(crate) from_beginning: bool,
+    /// Read as a member of this consumer group, which remembers its position
+    #[arg(short, long, value_name = "GROUP", conflicts_with_all = ["offset", "partition"])]
+    pub(crate) group: Option<String>,
+    /// Start at this offset; a negative one counts from the end
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) offset: Option<i64>,
+    /// Read only this partition; may be repeated
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partition: Vec<i32>,
+    /// End after this many records
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) max_messages: Option<u64>,
+    /// End when no record came for so long
+    #[arg(long, value_name = "MS")]
+    pub(crate) timeout_ms: Option<u64>,
+    #[command(flatten)]
+    pub(crate) print: PrintArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PrintArgs {
+    /// Print the key, and a tab, before the value
+    #[arg(long)]
+    pub(crate) print_key: bool,
+    /// Print the partition
+    #[arg(long)]
+    pub(crate) print_partition: bool,
+    /// Print the offset
+    #[arg(long)]
+    pub(crate) print_offset: bool,
+    /// Print the timestamp, ms since 1970-01-01 UTC
+    #[arg(long)]
+    pub(crate) print_timestamp: bool,
+    /// Print the headers, as name:value,name:value
+    #[arg(long)]
+    pub(crate) print_headers: bool,
+    /// Print one JSON object a line, with everything
+    #[arg(long, conflicts_with_all = ["print_key", "print_partition", "print_offset", "print_timestamp", "print_headers"])]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupVerb {
+    /// List consumer groups
+    List(OutputArgs),
+    /// Show members, positions and lag of a group
+    Describe(GroupDescribeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GroupDescribeArgs {
+    pub(crate) group: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+impl CommandLine {
+    fn into_invocation(self, environment: Option<String>) -> Result<Invocation, clap::Error> {
+        let conflict = |text: &str| Self::command().error(ErrorKind::ArgumentConflict, text);
+        let CommandLine { broker: outer, bootstrap, command } = self;
+        let verb = match command.unwrap_or(Command::Broker(BrokerArgs::default())) {
+            Command::Broker(_) if bootstrap.is_some() => {
+                return Err(conflict("--bootstrap-server is for the tools; a broker takes --set listeners=…"));
+            }
+            Command::Broker(inner) => return Ok(outer.then(inner)),
+            _ if outer.config.is_some() || !outer.set.is_empty() => {
+                return Err(conflict("--config and --set are for the broker, not for the tools"));
+            }
+            Command::Topic(verb) => Verb::Topic(verb),
+            Command::Produce(args) if args.idempotent && args.acks != Acks::All => {
+                return Err(conflict("--idempotent needs --acks all"));
+            }
+            Command::Produce(args) => Verb::Produce(args),
+            Command::Consume(args) => Verb::Consume(args),
+            Command::Group(verb) => Verb::Group(verb),
+        };
+        let environment = environment.filter(|value| !value.is_empty());
+        let bootstrap = bootstrap.or(environment).unwrap_or_else(|| DEFAULT_BOOTSTRAP.into());
+        Ok(Invocation::Tool(Tool { bootstrap, verb }))
+    }
+}
+
+impl BrokerArgs {
+    /// Options before and after the word `broker` are one list.
+    fn then(mut self, inner: BrokerArgs) -> Invocation {
+        self.set.extend(inner.set);
+        Invocation::Broker { config: inner.config.or(self.config), set: self.set }
+    }
+}
+
+fn key_value(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.trim().is_empty() => Ok(text.into()),
+        _ => Err("write it as key=value".into()),
+    }
+}
+
+fn acks(text: &str) -> Result<Acks, String> {
+    match text {
+        "all" | "-1" => Ok(Acks::All),
+        "1" | "leader" => Ok(Acks::Leader),
+        "0" | "none" => Ok(Acks::None),
+        _ => Err("all, 1 (the leader) or 0 (nobody)".into()),
+    }
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    Codec::from_name(text).ok_or_else(|| "none, gzip, snappy, lz4 or zstd".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str, environment: Option<&str>) -> Result<Invocation, clap::Error> {
+        let words = std::iter::once("ottla").chain(words.split_whitespace());
+        CommandLine::try_parse_from(words)?.into_invocation(environment.map(str::to_owned))
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_broker_is_what_it_is_without_a_command() {
+        for words in [
+            "--config f --set a=1 --set b=2",
+            "broker --config f --set a=1 --set b=2",
+            "--set a=1 broker --config f --set b=2",
+        ] {
+            match parse(words, None).unwrap() {
+                Invocation::Broker { config, set } => {
+                    assert_eq!((config, set), (Some("f".into()), vec!["a=1".to_string(), "b=2".into()]), "{words}");
+                }
+                Invocation::Tool(tool) => panic!("{words}: {tool:?}"),
+            }
+        }
+        assert!(matches!(parse("", None), Ok(Invocation::Broker { config: None, set }) if set.is_empty()));
+    }
+
+    #[test]
+    fn the_broker_address_comes_from_the_option_then_the_environment() {
+        let bootstrap = |words, environment| match parse(words, environment).unwrap() {
+            Invocation::Tool(tool) => tool.bootstrap,
+            Invocation::Broker { .. } => panic!("{words} is a tool"),
+        };
+        assert_eq!(bootstrap("topic list", None), "127.0.0.1:9092");
+        assert_eq!(bootstrap("topic list", Some("")), "127.0.0.1:9092");
+        assert_eq!(bootstrap("topic list", Some("k:1")), "k:1");
+        assert_eq!(bootstrap("topic list -b k:2", Some("k:1")), "k:2");
+        assert_eq!(bootstrap("--bootstrap-server k:3 topic list", Some("k:1")), "k:3");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_code_2() {
+        for words in [
+            "--set a=1 topic list",
+            "broker -b k:1",
+            "--set a",
+            "topic create",
+            "topic create t --partitions 0",
+            "produce t --acks 2",
+            "produce t --compression brotli",
+            "produce t --idempotent --acks 1",
+            "consume",
+            "consume t --group g --offset 3",
+            "group describe",
+            "nonsense",
+        ] {
+            let error = parse(words, None).expect_err(words);
+            assert_eq!(error.exit_code(), 2, "{words}: {error}");
+        }
+    }
+}
