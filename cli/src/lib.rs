@@ -3,17 +3,56 @@
 //! Starting a broker is somebody else's work: [`parse`] only says that it was asked for. The tools know the client and
 //! the protocol, and of the broker no more than any other client does.
 //!
-//! Start at `arguments.rs`, the whole command line as data; each verb has a file of its own.
+//! Start at `arguments.rs`, the whole command line as data; each verb has a file of its own. What a tool was asked for
+//! goes to standard output, everything else to standard error.
 
 mod arguments;
+mod consume;
+mod failure;
+mod group;
+mod output;
+mod print;
+mod produce;
+mod stdin;
+mod table;
+mod topic;
 
 use std::process::ExitCode;
 
-pub use arguments::{Invocation, Tool, parse};
+use client::Cluster;
+
+use crate::arguments::Verb;
+pub use crate::arguments::{Invocation, Tool, parse};
+use crate::failure::Outcome;
+
+/// How the tools introduce themselves to a broker.
+const CLIENT_ID: &str = "ottla-cli";
 
 /// Runs a tool to its end. Answers 0 when it did what it was asked to, 1 when it could not.
 pub fn run(tool: Tool) -> ExitCode {
-    let Tool { bootstrap, verb } = tool;
-    eprintln!("{bootstrap} {verb:?}");
-    ExitCode::FAILURE
+    let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work(&tool)),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("ottla: {failure} [broker {}]", tool.bootstrap);
+            if let Some(cure) = failure.cure() {
+                eprintln!("  {cure}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn work(tool: &Tool) -> Outcome {
+    let cluster = Cluster::connect(&tool.bootstrap, CLIENT_ID).await?;
+    match &tool.verb {
+        Verb::Topic(verb) => topic::run(&cluster, verb).await,
+        Verb::Produce(args) => produce::run(&cluster, args).await,
+        Verb::Consume(args) => consume::run(&cluster, args).await,
+        Verb::Group(verb) => group::run(&cluster, verb).await,
+    }
 }

@@ -10,7 +10,7 @@ use protocol::ErrorCode;
 use protocol::messages::join_group::JoinGroupResponse;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::membership::{Coordinator, Identity};
 use crate::retry::Retries;
@@ -132,9 +132,7 @@ impl GroupConsumer {
                 biased;
                 // Either the heart stopped or its task is gone; both end in a look at it.
                 _ = stopped.wait_for(Option::is_some) => {}
-                record = timeout_at(deadline, self.consumer.next(wait)) => {
-                    return record.unwrap_or(Ok(None));
-                }
+                record = self.consumer.next(deadline.saturating_duration_since(Instant::now())) => return record,
             }
         }
     }

@@ -41,8 +41,10 @@ impl Retries {
             return Err(failure);
         }
         tracing::debug!(error = %failure, attempt = self.failures + 1, "trying again");
-        tokio::time::sleep(pause(self.failures)).await;
+        let pause = pause(self.failures);
+        // Counted first: whoever asked may give up during the pause and come again.
         self.failures += 1;
+        tokio::time::sleep(pause).await;
         Ok(())
     }
 }

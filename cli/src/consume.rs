@@ -1,0 +1,146 @@
+//! `ottla consume`: records become lines of standard output.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
+
+use client::{
+    ClientError, Cluster, Consumer, FetchedRecord, GroupConfig, GroupConsumer, StartOffset, TopicPartition,
+    list_offsets,
+};
+use protocol::ErrorCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::arguments::ConsumeArgs;
+use crate::failure::Outcome;
+use crate::print::write_record;
+
+/// How long one wait for a record takes when nothing says when to give up.
+const WAIT: Duration = Duration::from_secs(60);
+/// A goodbye to the group may take so long.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(cluster: &Cluster, args: &ConsumeArgs) -> Outcome {
+    let mut interrupts = Interrupts::new()?;
+    let mut source = tokio::select! {
+        source = Source::open(cluster, args) => source?,
+        () = interrupts.next() => return Ok(()),
+    };
+    let outcome = tokio::select! {
+        outcome = pump(&mut source, args) => outcome,
+        () = interrupts.next() => Ok(()),
+    };
+    outcome.and(source.close().await)
+}
+
+/// Prints records until enough were printed or none came for too long.
+async fn pump(source: &mut Source, args: &ConsumeArgs) -> Outcome {
+    let mut out = BufWriter::new(io::stdout());
+    let mut printed = 0;
+    while args.max_messages.is_none_or(|max| printed < max) {
+        let record = match source.next(Duration::ZERO).await? {
+            Some(record) => record,
+            // Nothing is at hand: show what there was before waiting for more.
+            None => {
+                out.flush()?;
+                match source.next(args.timeout_ms.map_or(WAIT, Duration::from_millis)).await? {
+                    Some(record) => record,
+                    None if args.timeout_ms.is_some() => return Ok(()),
+                    None => continue,
+                }
+            }
+        };
+        write_record(&mut out, &args.print, &record)?;
+        printed += 1;
+    }
+    Ok(out.flush()?)
+}
+
+/// Where records come from. There is one in a process.
+enum Source {
+    Alone(Box<Consumer>),
+    InGroup(Box<GroupConsumer>),
+}
+
+impl Source {
+    async fn open(cluster: &Cluster, args: &ConsumeArgs) -> Result<Source, ClientError> {
+        let mut partitions = Vec::new();
+        for name in &args.topics {
+            let topic = cluster.topic(name).await?;
+            let is_wanted = |index| args.partition.is_empty() || args.partition.contains(&index);
+            partitions.extend(topic.all_partitions().filter(|place| is_wanted(place.partition)));
+            for wanted in &args.partition {
+                if !topic.partitions.iter().any(|known| known.index == *wanted) {
+                    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                    ClientError::check(format!("{name}-{wanted}"), code, None)?;
+                }
+            }
+        }
+        let start = if args.from_beginning { StartOffset::Earliest } else { StartOffset::Latest };
+        if let Some(group_id) = &args.group {
+            let topics: Vec<&str> = args.topics.iter().map(String::as_str).collect();
+            let config = GroupConfig { start, ..GroupConfig::new(group_id, &topics) };
+            return Ok(Source::InGroup(Box::new(GroupConsumer::new(cluster, config))));
+        }
+        let mut consumer = Consumer::new(cluster);
+        match args.offset {
+            None => consumer.assign(&partitions, start).await?,
+            Some(offset) if offset >= 0 => consumer.assign(&partitions, StartOffset::At(offset)).await?,
+            Some(offset) => consumer.assign_at(before_end(cluster, &partitions, offset).await?, None),
+        }
+        Ok(Source::Alone(Box::new(consumer)))
+    }
+
+    async fn next(&mut self, wait: Duration) -> Result<Option<FetchedRecord>, ClientError> {
+        match self {
+            Source::Alone(consumer) => consumer.next(wait).await,
+            Source::InGroup(consumer) => consumer.next(wait).await,
+        }
+    }
+
+    /// A member commits and leaves.
+    async fn close(self) -> Outcome {
+        match self {
+            Source::Alone(_) => Ok(()),
+            Source::InGroup(consumer) => match timeout(LEAVE_TIMEOUT, consumer.leave()).await {
+                Ok(left) => Ok(left?),
+                Err(_) => Err(io::Error::other("the group's coordinator does not answer").into()),
+            },
+        }
+    }
+}
+
+/// The offsets `back` (negative) records before the end, or the first ones where there are fewer.
+async fn before_end(
+    cluster: &Cluster,
+    partitions: &[TopicPartition],
+    back: i64,
+) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
+    let first = list_offsets(cluster, partitions, StartOffset::Earliest).await?;
+    let mut offsets = list_offsets(cluster, partitions, StartOffset::Latest).await?;
+    for (place, offset) in &mut offsets {
+        *offset = offset.saturating_add(back).max(first.get(place).copied().unwrap_or(0));
+    }
+    Ok(offsets)
+}
+
+/// Ctrl-C, and what a supervisor sends instead.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn new() -> io::Result<Interrupts> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Interrupts { interrupt, terminate })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
