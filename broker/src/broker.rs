@@ -89,9 +89,9 @@ impl Broker {
         &self.quorum
     }
 
-    /// The cluster as of now.
+    /// The cluster as requests see it. What is in it is served.
     pub(crate) fn image(&self) -> Arc<Image> {
-        self.quorum.image()
+        self.partitions.image()
     }
 
     pub(crate) fn partitions(&self) -> &Partitions {
@@ -134,12 +134,14 @@ impl Broker {
         let broker = Arc::clone(self);
         // A panic in it was reported by the panic hook already.
         let _ = tokio::task::spawn_blocking(move || {
-            let image = broker.image();
-            match broker.source.resolve(&image, broker.node_id) {
-                Ok(config) => broker.config.store(Arc::new(config)),
-                Err(error) => error!(%error, "a dynamic configuration is not in force"),
-            }
-            broker.partitions.reconcile(image, broker.config.load_full());
+            broker.partitions.reconcile(|| {
+                let image = broker.quorum.image();
+                match broker.source.resolve(&image, broker.node_id) {
+                    Ok(config) => broker.config.store(Arc::new(config)),
+                    Err(error) => error!(%error, "a dynamic configuration is not in force"),
+                }
+                (image, broker.config.load_full())
+            });
         })
         .await;
     }

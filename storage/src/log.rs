@@ -74,6 +74,7 @@ pub struct PartitionLog {
     tail: Arc<Tail>,
     poisoned: AtomicBool,
     closed: AtomicBool,
+    deleted: AtomicBool,
 }
 
 /// What only the appending thread touches.
@@ -125,6 +126,7 @@ impl PartitionLog {
             tail: Arc::default(),
             poisoned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            deleted: AtomicBool::new(false),
         }
     }
 
@@ -369,6 +371,9 @@ impl PartitionLog {
     /// takes no more writes: a restart finds out what is on the disk.
     pub fn flush(&self) -> Result<i64, StorageError> {
         let _one_at_a_time = lock(&self.flushing);
+        if self.deleted.load(Ordering::Acquire) {
+            return Err(StorageError::Closed);
+        }
         if self.poisoned.load(Ordering::Acquire) {
             return Err(StorageError::Poisoned);
         }
@@ -482,7 +487,10 @@ impl PartitionLog {
     /// No more reads or appends: the directory is about to go.
     pub(crate) fn abandon(&self) -> bool {
         let writer = lock(&self.writer);
+        // A flush that is under way still needs its files.
+        let _flushing = lock(&self.flushing);
         self.closed.store(true, Ordering::Release);
+        self.deleted.store(true, Ordering::Release);
         self.tail.clear();
         self.segments().iter().for_each(|segment| segment.close());
         writer.has_dir

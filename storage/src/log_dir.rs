@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::Uuid;
@@ -56,6 +56,8 @@ pub struct LogDir {
     clean: bool,
     recovery_points: Offsets,
     log_starts: Offsets,
+    /// Held while checkpoints are written and deleted directories are removed.
+    upkeep: Mutex<()>,
     _lock: LockGuard,
 }
 
@@ -97,6 +99,7 @@ impl LogDir {
             clean,
             recovery_points,
             log_starts,
+            upkeep: Mutex::new(()),
             _lock: LockGuard(lock),
         };
         dir.remove_deleted()?;
@@ -196,6 +199,7 @@ impl LogDir {
     /// # Errors
     /// The disk's.
     pub fn remove_deleted(&self) -> Result<(), StorageError> {
+        let _one_at_a_time = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let disk = &*self.shared.disk;
         for (name, is_dir) in disk.list(&self.path).map_err(StorageError::io("list", &self.path))? {
             if is_dir && name.ends_with(DELETE_SUFFIX) {
@@ -211,6 +215,7 @@ impl LogDir {
     /// # Errors
     /// The disk's.
     pub fn checkpoint<'a>(&self, logs: impl Iterator<Item = &'a PartitionLog>) -> Result<(), StorageError> {
+        let _one_at_a_time = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut recovery_points, mut log_starts) = (Offsets::new(), Offsets::new());
         for log in logs {
             if log.flushed_offset() > 0 {

@@ -37,7 +37,7 @@ start_broker() {
   for pair in "$@"; do arguments+=(--set "$pair"); done
   trap 'stop_broker' EXIT
   trap 'exit 143' TERM INT
-  "$binary" "${arguments[@]}" >"$broker_dir/out.log" 2>&1 &
+  env -u OTTLA_BIN "$binary" "${arguments[@]}" >"$broker_dir/out.log" 2>&1 &
   broker_pid=$!
   broker=127.0.0.1:$port
   local tries=0

@@ -210,7 +210,8 @@ impl Reader {
             Some(Verdict::Refused(cure) | Verdict::RefusedUnless(_, cure)) => {
                 self.problems.push(format!("{name} ({origin}) is refused: {cure}"));
             }
-            None if name.starts_with("ottla.") => {
+            // A variable may be meant for something else, such as the tools or a test; the other places are ours alone.
+            None if name.starts_with("ottla.") && !matches!(origin, Origin::Environment(_)) => {
                 self.problems.push(format!("{name} ({origin}) does not exist{}", suggestion(name)));
             }
             None => self.warnings.push(format!("{name} ({origin}) is not known and ignored{}", suggestion(name))),

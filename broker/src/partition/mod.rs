@@ -59,14 +59,6 @@ impl Partition {
         }
     }
 
-    pub(crate) fn topic(&self) -> &Arc<str> {
-        &self.topic
-    }
-
-    pub(crate) fn index(&self) -> i32 {
-        self.index
-    }
-
     pub(crate) fn log(&self) -> &PartitionLog {
         &self.log
     }
@@ -140,6 +132,8 @@ impl Partition {
                 self.durability_waiters.resolve(durable_offset);
                 Ok(())
             }
+            // Deleted meanwhile: whoever waited was told then.
+            Err(StorageError::Closed) => Ok(()),
             Err(error) => {
                 self.durability_waiters.fail(ErrorCode::KAFKA_STORAGE_ERROR);
                 Err(error)

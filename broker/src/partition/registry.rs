@@ -98,6 +98,11 @@ impl Partitions {
         self.leader(topic, index)
     }
 
+    /// The cluster as requests see it: the newest image that the logs follow already.
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.image.load_full()
+    }
+
     /// Partitions that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         self.open.iter().map(|entry| Arc::clone(entry.value())).collect()
@@ -154,8 +159,11 @@ impl Partitions {
 
     /// Takes a new image: closes and deletes the logs of deleted topics and applies changed configurations. Blocks on
     /// the disk. When it returns, requests see the new state.
-    pub(crate) fn reconcile(&self, image: Arc<Image>, config: Arc<BrokerConfig>) {
+    ///
+    /// `latest` is asked once no other change is under way, so that an older image never replaces a newer one.
+    pub(crate) fn reconcile(&self, latest: impl FnOnce() -> (Arc<Image>, Arc<BrokerConfig>)) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (image, config) = latest();
         self.image.store(Arc::clone(&image));
         self.config.store(config);
         let mut configs = BTreeMap::new();
