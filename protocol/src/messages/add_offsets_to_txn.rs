@@ -1,10 +1,11 @@
-//! AddOffsetsToTxn: TV1: add group to txn.
+//! AddOffsetsToTxn: a transactional producer tells its transaction coordinator that offsets of a consumer group will be
+//! part of the transaction; since KIP-890 the group coordinator does so itself.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// TV1: add group to txn.
+    /// Makes the offsets of a group part of a transaction.
     AddOffsetsToTxn = 25, versions 0..=4, flexible 3..;
 
     request AddOffsetsToTxnRequest {

@@ -1,10 +1,11 @@
-//! AddPartitionsToTxn: TV1: add partitions; v4+ broker batch verify (IB).
+//! AddPartitionsToTxn: a transactional producer tells its transaction coordinator which partitions it is about to write
+//! to; from version 4 on, brokers ask in a batch whether they are in the transaction (KIP-890).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// TV1: add partitions; v4+ broker batch verify (IB).
+    /// Adds partitions to a transaction, or asks whether they are in it.
     AddPartitionsToTxn = 24, versions 0..=5, flexible 3..;
 
     request AddPartitionsToTxnRequest {

@@ -1,10 +1,10 @@
-//! AddRaftVoter: KIP-853 add voter.
+//! AddRaftVoter: an admin client asks the controller to make a node a voter of the metadata quorum (KIP-853).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// KIP-853 add voter.
+    /// Makes a node a voter of the metadata quorum.
     AddRaftVoter = 80, versions 0..=1, flexible 0..;
 
     request AddRaftVoterRequest {

@@ -1,10 +1,10 @@
-//! AlterClientQuotas: quota set.
+//! AlterClientQuotas: an admin client sets or removes quotas of users, clients and addresses (KIP-546).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Quota set.
+    /// Sets or removes quotas.
     AlterClientQuotas = 49, versions 0..=1, flexible 1..;
 
     request AlterClientQuotasRequest {
@@ -41,6 +41,7 @@ api! {
 
     struct EntityData {
         entity_type: String,
+        /// Null is the default.
         entity_name: Option<String> [nullable 0],
     }
 }

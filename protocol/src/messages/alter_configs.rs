@@ -1,10 +1,11 @@
-//! AlterConfigs: legacy full-replace config set.
+//! AlterConfigs: an admin client replaces all dynamic configuration of a resource; what it leaves out goes back to its
+//! default. Superseded by IncrementalAlterConfigs.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Legacy full-replace config set.
+    /// Replaces the dynamic configuration of resources.
     AlterConfigs = 33, versions 0..=2, flexible 2..;
 
     request AlterConfigsRequest {
@@ -18,6 +19,7 @@ api! {
     }
 
     struct AlterConfigsResource {
+        /// 2 topic, 4 broker, 8 broker loggers, 16 client metrics, 32 group.
         resource_type: i8,
         resource_name: String,
         configs: Vec<AlterableConfig>,

@@ -1,10 +1,10 @@
-//! AlterPartitionReassignments: reassign replicas.
+//! AlterPartitionReassignments: an admin client moves partitions to other brokers, or cancels such a move (KIP-455).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Reassign replicas.
+    /// Moves partitions to other brokers.
     AlterPartitionReassignments = 45, versions 0..=1, flexible 0..;
 
     request AlterPartitionReassignmentsRequest {
@@ -28,6 +28,7 @@ api! {
 
     struct ReassignablePartition {
         partition_index: i32,
+        /// Null cancels a move.
         replicas: Option<Vec<i32>> [nullable 0],
     }
 

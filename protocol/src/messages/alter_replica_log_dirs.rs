@@ -1,10 +1,11 @@
-//! AlterReplicaLogDirs: move replica between disks.
+//! AlterReplicaLogDirs: an admin client asks a broker to move its replicas to another of its own log directories
+//! (KIP-113).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Move replica between disks.
+    /// Moves replicas between the log directories of one broker.
     AlterReplicaLogDirs = 34, versions 0..=2, flexible 2..;
 
     request AlterReplicaLogDirsRequest {

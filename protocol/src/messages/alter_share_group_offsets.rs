@@ -1,10 +1,10 @@
-//! AlterShareGroupOffsets: share group offsets set.
+//! AlterShareGroupOffsets: an admin client sets where an empty share group starts reading (KIP-932).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Share group offsets set.
+    /// Sets the start offsets of a share group.
     AlterShareGroupOffsets = 91, versions 0..=0, flexible 0..;
 
     request AlterShareGroupOffsetsRequest {

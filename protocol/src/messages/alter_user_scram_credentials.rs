@@ -1,4 +1,4 @@
-//! AlterUserScramCredentials: SCRAM users set.
+//! AlterUserScramCredentials: an admin client sets or removes the SCRAM credentials of users (KIP-554).
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// SCRAM users set.
+    /// Sets or removes SCRAM credentials.
     AlterUserScramCredentials = 51, versions 0..=0, flexible 0..;
 
     request AlterUserScramCredentialsRequest {
@@ -21,11 +21,13 @@ api! {
 
     struct ScramCredentialDeletion {
         name: String,
+        /// 1 is SCRAM-SHA-256, 2 SCRAM-SHA-512.
         mechanism: i8,
     }
 
     struct ScramCredentialUpsertion {
         name: String,
+        /// 1 is SCRAM-SHA-256, 2 SCRAM-SHA-512.
         mechanism: i8,
         iterations: i32,
         salt: Bytes,

@@ -1,10 +1,11 @@
-//! ApiVersions: version negotiation + features.
+//! ApiVersions: a client asks, before anything else on a connection, which APIs and versions a broker speaks; the
+//! answer also carries the features of the cluster (KIP-584).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Version negotiation + features.
+    /// Asks which APIs and versions a broker speaks.
     ApiVersions = 18, versions 0..=4, flexible 3..;
 
     request ApiVersionsRequest {

@@ -1,10 +1,11 @@
-//! ConsumerGroupDescribe: describe KIP-848 groups (falls back to 15).
+//! ConsumerGroupDescribe: an admin client asks a group coordinator for the state and members of groups of the consumer
+//! protocol (KIP-848).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Describe KIP-848 groups (falls back to 15).
+    /// Describes groups of the consumer protocol.
     ConsumerGroupDescribe = 69, versions 0..=1, flexible 0..;
 
     request ConsumerGroupDescribeRequest {
@@ -26,6 +27,7 @@ api! {
         assignment_epoch: i32,
         assignor_name: String,
         members: Vec<Member>,
+        /// A bit for each operation that is allowed, by its number; `i32::MIN` when nobody asked.
         authorized_operations: i32 = i32::MIN,
     }
 
@@ -40,6 +42,7 @@ api! {
         subscribed_topic_regex: Option<String> [nullable 0],
         assignment: Assignment,
         target_assignment: Assignment,
+        /// 0 classic, 1 consumer; −1 unknown.
         member_type: i8 [since 1] = -1,
     }
 

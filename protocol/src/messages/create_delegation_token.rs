@@ -1,4 +1,5 @@
-//! CreateDelegationToken: delegation token create.
+//! CreateDelegationToken: an authenticated admin client asks for a token that authenticates others in its name
+//! (KIP-48).
 
 use bytes::Bytes;
 
@@ -6,13 +7,14 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Delegation token create.
+    /// Creates a delegation token.
     CreateDelegationToken = 38, versions 0..=3, flexible 2..;
 
     request CreateDelegationTokenRequest {
         owner_principal_type: Option<String> [since 3, nullable 3],
         owner_principal_name: Option<String> [since 3, nullable 3],
         renewers: Vec<CreatableRenewers>,
+        /// −1 is what the broker is configured to.
         max_lifetime_ms: i64,
     }
 

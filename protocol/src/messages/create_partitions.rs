@@ -1,10 +1,10 @@
-//! CreatePartitions: add partitions.
+//! CreatePartitions: an admin client gives topics more partitions.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Add partitions.
+    /// Gives topics more partitions.
     CreatePartitions = 37, versions 0..=3, flexible 2..;
 
     request CreatePartitionsRequest {
@@ -20,7 +20,9 @@ api! {
 
     struct CreatePartitionsTopic {
         name: String,
+        /// How many there are to be in all.
         count: i32,
+        /// Of the new partitions; null is automatic.
         assignments: Option<Vec<CreatePartitionsAssignment>> [nullable 0] = Some(Vec::new()),
     }
 

@@ -1,10 +1,10 @@
-//! CreateTopics: create topics.
+//! CreateTopics: an admin client creates topics.
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Create topics.
+    /// Creates topics.
     CreateTopics = 19, versions 0..=7, flexible 5..;
 
     request CreateTopicsRequest {
@@ -20,7 +20,9 @@ api! {
 
     struct CreatableTopic {
         name: String,
+        /// −1 with manual assignments, or for the broker's default.
         num_partitions: i32,
+        /// −1 with manual assignments, or for the broker's default.
         replication_factor: i16,
         assignments: Vec<CreatableReplicaAssignment>,
         configs: Vec<CreatableTopicConfig>,
@@ -51,6 +53,8 @@ api! {
         name: String [since 5],
         value: Option<String> [since 5, nullable 5],
         read_only: bool [since 5],
+        /// 1 topic, 2 one broker, 3 all brokers, 4 the broker's file, 5 default, 6 broker logger, 7 client metrics, 8
+        /// group; 0 unknown.
         config_source: i8 [since 5] = -1,
         is_sensitive: bool [since 5],
     }

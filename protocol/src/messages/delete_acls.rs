@@ -1,10 +1,10 @@
-//! DeleteAcls: ACL delete.
+//! DeleteAcls: an admin client removes the access rules that match filters.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// ACL delete.
+    /// Removes access rules.
     DeleteAcls = 31, versions 0..=3, flexible 2..;
 
     request DeleteAclsRequest {
@@ -17,12 +17,16 @@ api! {
     }
 
     struct DeleteAclsFilter {
+        /// 1 any, 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
         resource_type_filter: i8,
         resource_name_filter: Option<String> [nullable 0],
+        /// 1 any, 2 all that match, 3 literal, 4 prefixed.
         pattern_type_filter: i8 [since 1] = 3,
         principal_filter: Option<String> [nullable 0],
         host_filter: Option<String> [nullable 0],
+        /// Numbered as in DescribeAcls.
         operation: i8,
+        /// 1 any, 2 deny, 3 allow.
         permission_type: i8,
     }
 

@@ -1,10 +1,10 @@
-//! DeleteGroups: delete groups.
+//! DeleteGroups: an admin client asks a group coordinator to forget groups that have no members.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Delete groups.
+    /// Deletes groups without members.
     DeleteGroups = 42, versions 0..=2, flexible 2..;
 
     request DeleteGroupsRequest {

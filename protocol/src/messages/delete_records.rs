@@ -1,10 +1,11 @@
-//! DeleteRecords: advance log start offset.
+//! DeleteRecords: an admin client, or a streams application that is done with its repartition topics, drops the records
+//! of partitions before an offset (KIP-107).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Advance log start offset.
+    /// Drops records before an offset.
     DeleteRecords = 21, versions 0..=2, flexible 2..;
 
     request DeleteRecordsRequest {
@@ -24,6 +25,7 @@ api! {
 
     struct DeleteRecordsPartition {
         partition_index: i32,
+        /// −1 is the high watermark.
         offset: i64,
     }
 
@@ -34,6 +36,7 @@ api! {
 
     struct DeleteRecordsPartitionResult {
         partition_index: i32,
+        /// −1 with an error.
         low_watermark: i64,
         error_code: ErrorCode,
     }

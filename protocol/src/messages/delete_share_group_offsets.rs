@@ -1,10 +1,10 @@
-//! DeleteShareGroupOffsets: share group offsets delete.
+//! DeleteShareGroupOffsets: an admin client removes what an empty share group knows of topics (KIP-932).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Share group offsets delete.
+    /// Removes the offsets of a share group.
     DeleteShareGroupOffsets = 92, versions 0..=0, flexible 0..;
 
     request DeleteShareGroupOffsetsRequest {

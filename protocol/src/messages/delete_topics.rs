@@ -1,10 +1,10 @@
-//! DeleteTopics: delete topics.
+//! DeleteTopics: an admin client deletes topics, by name or from version 6 on by id.
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Delete topics.
+    /// Deletes topics.
     DeleteTopics = 20, versions 0..=6, flexible 4..;
 
     request DeleteTopicsRequest {

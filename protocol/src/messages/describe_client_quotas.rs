@@ -1,14 +1,15 @@
-//! DescribeClientQuotas: quota list.
+//! DescribeClientQuotas: an admin client lists quotas of users, clients and addresses (KIP-546).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Quota list.
+    /// Lists quotas.
     DescribeClientQuotas = 48, versions 0..=1, flexible 1..;
 
     request DescribeClientQuotasRequest {
         components: Vec<ComponentData>,
+        /// Whether entities of further types are left out.
         strict: bool,
     }
 
@@ -21,6 +22,7 @@ api! {
 
     struct ComponentData {
         entity_type: String,
+        /// 0 that name, 1 the default, 2 any that is named.
         match_type: i8,
         r#match: Option<String> [nullable 0],
     }
@@ -32,6 +34,7 @@ api! {
 
     struct EntityData {
         entity_type: String,
+        /// Null is the default.
         entity_name: Option<String> [nullable 0],
     }
 

@@ -1,4 +1,4 @@
-//! DescribeDelegationToken: delegation token list.
+//! DescribeDelegationToken: an admin client lists delegation tokens (KIP-48).
 
 use bytes::Bytes;
 
@@ -6,10 +6,11 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Delegation token list.
+    /// Lists delegation tokens.
     DescribeDelegationToken = 41, versions 0..=3, flexible 2..;
 
     request DescribeDelegationTokenRequest {
+        /// Null is everybody.
         owners: Option<Vec<DescribeDelegationTokenOwner>> [nullable 0] = Some(Vec::new()),
     }
 

@@ -1,4 +1,4 @@
-//! DescribeGroups: describe classic groups.
+//! DescribeGroups: an admin client asks a group coordinator for the state and members of classic groups.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Describe classic groups.
+    /// Describes classic groups.
     DescribeGroups = 15, versions 0..=6, flexible 5..;
 
     request DescribeGroupsRequest {
@@ -27,6 +27,7 @@ api! {
         protocol_type: String,
         protocol_data: String,
         members: Vec<DescribedGroupMember>,
+        /// A bit for each operation that is allowed, by its number; `i32::MIN` when nobody asked.
         authorized_operations: i32 [since 3] = i32::MIN,
     }
 

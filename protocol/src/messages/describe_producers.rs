@@ -1,10 +1,11 @@
-//! DescribeProducers: active producers on partition.
+//! DescribeProducers: an admin client asks the leader of partitions which producers have recently written to them, to
+//! find hanging transactions (KIP-664).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Active producers on partition.
+    /// Lists the producers of partitions.
     DescribeProducers = 61, versions 0..=0, flexible 0..;
 
     request DescribeProducersRequest {
@@ -36,9 +37,12 @@ api! {
     struct ProducerState {
         producer_id: i64,
         producer_epoch: i32,
+        /// −1 when it is not known.
         last_sequence: i32 = -1,
+        /// In milliseconds; −1 when it is not known.
         last_timestamp: i64 = -1,
         coordinator_epoch: i32,
+        /// −1 outside a transaction.
         current_txn_start_offset: i64 = -1,
     }
 }

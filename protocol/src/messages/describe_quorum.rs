@@ -1,10 +1,10 @@
-//! DescribeQuorum: quorum status (kafka-metadata-quorum.sh).
+//! DescribeQuorum: an admin client asks how far the voters and observers of the metadata quorum are (KIP-595, KIP-836).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Quorum status (kafka-metadata-quorum.sh).
+    /// Describes the metadata quorum.
     DescribeQuorum = 55, versions 0..=2, flexible 0..;
 
     request DescribeQuorumRequest {
@@ -58,7 +58,9 @@ api! {
         replica_id: i32,
         replica_directory_id: Uuid [since 2],
         log_end_offset: i64,
+        /// By the leader's clock, in milliseconds; −1 unknown, and of the leader.
         last_fetch_timestamp: i64 [since 1] = -1,
+        /// By the leader's clock, in milliseconds; −1 unknown.
         last_caught_up_timestamp: i64 [since 1] = -1,
     }
 }

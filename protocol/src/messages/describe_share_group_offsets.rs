@@ -1,10 +1,10 @@
-//! DescribeShareGroupOffsets: share group offsets read.
+//! DescribeShareGroupOffsets: an admin client reads where share groups start reading (KIP-932).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Share group offsets read.
+    /// Reads the start offsets of share groups.
     DescribeShareGroupOffsets = 90, versions 0..=1, flexible 0..;
 
     request DescribeShareGroupOffsetsRequest {
@@ -41,6 +41,7 @@ api! {
 
     struct DescribeShareGroupOffsetsResponsePartition {
         partition_index: i32,
+        /// −1 when nothing was read yet.
         start_offset: i64,
         leader_epoch: i32,
         lag: i64 [since 1] = -1,

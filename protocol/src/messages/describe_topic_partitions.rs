@@ -1,21 +1,23 @@
-//! DescribeTopicPartitions: paged topic describe (falls back to Metadata).
+//! DescribeTopicPartitions: an admin client describes topics, a page at a time (KIP-966).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Paged topic describe (falls back to Metadata).
+    /// Describes topics in pages.
     DescribeTopicPartitions = 75, versions 0..=0, flexible 0..;
 
     request DescribeTopicPartitionsRequest {
         topics: Vec<TopicRequest>,
         response_partition_limit: i32 = 2000,
+        /// Where to go on; null is the start.
         cursor: Option<RequestedCursor> [nullable 0],
     }
 
     response DescribeTopicPartitionsResponse {
         throttle_time_ms: i32,
         topics: Vec<DescribeTopicPartitionsResponseTopic>,
+        /// Null when this was all.
         next_cursor: Option<Cursor> [nullable 0],
     }
 
@@ -34,6 +36,7 @@ api! {
         topic_id: Uuid,
         is_internal: bool,
         partitions: Vec<DescribeTopicPartitionsResponsePartition>,
+        /// A bit for each operation that is allowed, by its number; `i32::MIN` when nobody asked.
         topic_authorized_operations: i32 = i32::MIN,
     }
 

@@ -1,10 +1,10 @@
-//! DescribeTransactions: txn state.
+//! DescribeTransactions: an admin client asks a transaction coordinator for the state of transactions (KIP-664).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Txn state.
+    /// Describes transactions.
     DescribeTransactions = 65, versions 0..=0, flexible 0..;
 
     request DescribeTransactionsRequest {
@@ -21,6 +21,7 @@ api! {
         transactional_id: String,
         transaction_state: String,
         transaction_timeout_ms: i32,
+        /// −1 when none runs.
         transaction_start_time_ms: i64,
         producer_id: i64,
         producer_epoch: i16,

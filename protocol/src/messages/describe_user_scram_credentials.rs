@@ -1,13 +1,15 @@
-//! DescribeUserScramCredentials: SCRAM users list.
+//! DescribeUserScramCredentials: an admin client asks which users have SCRAM credentials, never what they are
+//! (KIP-554).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// SCRAM users list.
+    /// Lists SCRAM credentials.
     DescribeUserScramCredentials = 50, versions 0..=0, flexible 0..;
 
     request DescribeUserScramCredentialsRequest {
+        /// Null or empty is all of them.
         users: Option<Vec<UserName>> [nullable 0] = Some(Vec::new()),
     }
 
@@ -30,6 +32,7 @@ api! {
     }
 
     struct CredentialInfo {
+        /// 1 is SCRAM-SHA-256, 2 SCRAM-SHA-512.
         mechanism: i8,
         iterations: i32,
     }

@@ -1,14 +1,17 @@
-//! ElectLeaders: preferred/unclean election.
+//! ElectLeaders: an admin client has leaders elected, preferred ones or, at the price of data, any that are alive
+//! (KIP-460).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Preferred/unclean election.
+    /// Elects leaders.
     ElectLeaders = 43, versions 0..=2, flexible 2..;
 
     request ElectLeadersRequest {
+        /// 0 the preferred replica, 1 any that is alive.
         election_type: i8 [since 1],
+        /// Null is all of them.
         topic_partitions: Option<Vec<TopicPartitions>> [nullable 0] = Some(Vec::new()),
         timeout_ms: i32 = 60_000,
     }

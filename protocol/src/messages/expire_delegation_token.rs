@@ -1,4 +1,4 @@
-//! ExpireDelegationToken: delegation token expire.
+//! ExpireDelegationToken: an admin client sets when a delegation token ends, or ends it at once (KIP-48).
 
 use bytes::Bytes;
 
@@ -6,11 +6,12 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Delegation token expire.
+    /// Ends a delegation token.
     ExpireDelegationToken = 40, versions 0..=2, flexible 2..;
 
     request ExpireDelegationTokenRequest {
         hmac: Bytes,
+        /// Negative is at once.
         expiry_time_period_ms: i64,
     }
 

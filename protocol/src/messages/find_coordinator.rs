@@ -1,14 +1,16 @@
-//! FindCoordinator: locate group/txn/share coordinator (v4+ batched).
+//! FindCoordinator: a client asks any broker which one coordinates its groups, transactions or share partitions; from
+//! version 4 on for many at once (KIP-699).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Locate group/txn/share coordinator (v4+ batched).
+    /// Finds coordinators.
     FindCoordinator = 10, versions 0..=6, flexible 3..;
 
     request FindCoordinatorRequest {
         key: String [until 3],
+        /// 0 group, 1 transaction, 2 share partition.
         key_type: i8 [since 1],
         coordinator_keys: Vec<String> [since 4],
     }

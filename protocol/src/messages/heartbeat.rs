@@ -1,10 +1,10 @@
-//! Heartbeat: classic group heartbeat.
+//! Heartbeat: a member of a classic group tells the group coordinator that it is alive, and learns of rebalances.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Classic group heartbeat.
+    /// Keeps a member in a classic group.
     Heartbeat = 12, versions 0..=4, flexible 4..;
 
     request HeartbeatRequest {

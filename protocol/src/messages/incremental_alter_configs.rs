@@ -1,10 +1,10 @@
-//! IncrementalAlterConfigs: incremental config set.
+//! IncrementalAlterConfigs: an admin client changes single values of the configuration of a resource (KIP-339).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Incremental config set.
+    /// Changes single configuration values.
     IncrementalAlterConfigs = 44, versions 0..=1, flexible 1..;
 
     request IncrementalAlterConfigsRequest {
@@ -18,6 +18,7 @@ api! {
     }
 
     struct AlterConfigsResource {
+        /// 2 topic, 4 broker, 8 broker loggers, 16 client metrics, 32 group.
         resource_type: i8,
         resource_name: String,
         configs: Vec<AlterableConfig>,
@@ -25,6 +26,7 @@ api! {
 
     struct AlterableConfig {
         name: String,
+        /// 0 set, 1 delete, 2 append, 3 subtract; the last two for lists.
         config_operation: i8,
         value: Option<String> [nullable 0],
     }

@@ -1,4 +1,4 @@
-//! JoinGroup: classic group join.
+//! JoinGroup: a consumer joins a classic group, and waits until all members of the next generation are there.
 
 use bytes::Bytes;
 
@@ -6,13 +6,15 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Classic group join.
+    /// Joins a classic group.
     JoinGroup = 11, versions 0..=9, flexible 6..;
 
     request JoinGroupRequest {
         group_id: String,
         session_timeout_ms: i32,
+        /// −1 is the session's.
         rebalance_timeout_ms: i32 [since 1] = -1,
+        /// Empty when the broker is to give one.
         member_id: String,
         group_instance_id: Option<String> [since 5, nullable 5],
         protocol_type: String,
@@ -29,6 +31,7 @@ api! {
         leader: String,
         skip_assignment: bool [since 9],
         member_id: String,
+        /// Only the leader gets them.
         members: Vec<JoinGroupResponseMember>,
     }
 

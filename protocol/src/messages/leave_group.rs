@@ -1,10 +1,11 @@
-//! LeaveGroup: classic group leave (v3+ batched).
+//! LeaveGroup: a consumer leaves its classic group; from version 3 on an admin client can remove several members
+//! (KIP-345).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Classic group leave (v3+ batched).
+    /// Leaves a classic group.
     LeaveGroup = 13, versions 0..=5, flexible 4..;
 
     request LeaveGroupRequest {

@@ -1,13 +1,15 @@
-//! ListConfigResources: list config resources (was ListClientMetricsResources).
+//! ListConfigResources: an admin client lists the resources that have configuration (KIP-1142); until 4.1 only those of
+//! client metrics.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// List config resources (was ListClientMetricsResources).
+    /// Lists resources that have configuration.
     ListConfigResources = 74, versions 0..=1, flexible 0..;
 
     request ListConfigResourcesRequest {
+        /// Empty is all; 2 topic, 4 broker, 8 broker loggers, 16 client metrics, 32 group.
         resource_types: Vec<i8> [since 1],
     }
 

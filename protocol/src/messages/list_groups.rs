@@ -1,10 +1,10 @@
-//! ListGroups: list groups on this broker.
+//! ListGroups: an admin client asks every broker which groups it coordinates.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// List groups on this broker.
+    /// Lists the groups of one broker.
     ListGroups = 16, versions 0..=5, flexible 3..;
 
     request ListGroupsRequest {

@@ -1,14 +1,15 @@
-//! ListPartitionReassignments: list reassignments.
+//! ListPartitionReassignments: an admin client asks which partitions are on the move (KIP-455).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// List reassignments.
+    /// Lists partitions on the move.
     ListPartitionReassignments = 46, versions 0..=0, flexible 0..;
 
     request ListPartitionReassignmentsRequest {
         timeout_ms: i32 = 60_000,
+        /// Null is all of them.
         topics: Option<Vec<ListPartitionReassignmentsTopics>> [nullable 0],
     }
 

@@ -1,15 +1,16 @@
-//! ListTransactions: txn list.
+//! ListTransactions: an admin client asks every broker which transactions it coordinates (KIP-664).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Txn list.
+    /// Lists the transactions of one broker.
     ListTransactions = 66, versions 0..=2, flexible 0..;
 
     request ListTransactionsRequest {
         state_filters: Vec<String>,
         producer_id_filters: Vec<i64>,
+        /// In milliseconds: only those that have run longer; negative is all.
         duration_filter: i64 [since 1] = -1,
         transactional_id_pattern: Option<String> [since 2, nullable 2],
     }

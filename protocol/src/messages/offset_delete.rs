@@ -1,10 +1,10 @@
-//! OffsetDelete: delete committed offsets of a group.
+//! OffsetDelete: an admin client removes committed offsets of a group from topics that it no longer reads (KIP-496).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Delete committed offsets of a group.
+    /// Removes committed offsets of a group.
     OffsetDelete = 47, versions 0..=0;
 
     request OffsetDeleteRequest {

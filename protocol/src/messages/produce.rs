@@ -1,15 +1,16 @@
-//! Produce: append record batches.
+//! Produce: a producer appends record batches to partitions, at their leader.
 
 use crate::api::*;
 use crate::wire::Records;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Append record batches.
+    /// Appends record batches.
     Produce = 0, versions 0..=13, flexible 9..;
 
     request ProduceRequest {
         transactional_id: Option<String> [since 3, nullable 3],
+        /// 0 none and no answer either, 1 the leader, −1 all in sync.
         acks: i16,
         timeout_ms: i32,
         topic_data: Vec<TopicProduceData>,
@@ -41,7 +42,9 @@ api! {
     struct PartitionProduceResponse {
         index: i32,
         error_code: ErrorCode,
+        /// −1 with an error.
         base_offset: i64,
+        /// −1 unless the topic stamps records itself.
         log_append_time_ms: i64 [since 2] = -1,
         log_start_offset: i64 [since 5] = -1,
         record_errors: Vec<BatchIndexAndErrorMessage> [since 8],

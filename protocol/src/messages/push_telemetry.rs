@@ -1,4 +1,4 @@
-//! PushTelemetry: KIP-714 telemetry push.
+//! PushTelemetry: a client sends its metrics, as it was asked to (KIP-714).
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// KIP-714 telemetry push.
+    /// Sends a client's metrics.
     PushTelemetry = 72, versions 0..=0, flexible 0..;
 
     request PushTelemetryRequest {

@@ -1,10 +1,10 @@
-//! RemoveRaftVoter: KIP-853 remove voter.
+//! RemoveRaftVoter: an admin client asks the controller to remove a voter from the metadata quorum (KIP-853).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// KIP-853 remove voter.
+    /// Removes a voter from the metadata quorum.
     RemoveRaftVoter = 81, versions 0..=0, flexible 0..;
 
     request RemoveRaftVoterRequest {

@@ -1,4 +1,4 @@
-//! RenewDelegationToken: delegation token renew.
+//! RenewDelegationToken: a renewer of a delegation token puts off its end (KIP-48).
 
 use bytes::Bytes;
 
@@ -6,11 +6,12 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Delegation token renew.
+    /// Puts off the end of a delegation token.
     RenewDelegationToken = 39, versions 0..=2, flexible 2..;
 
     request RenewDelegationTokenRequest {
         hmac: Bytes,
+        /// −1 is what the broker is configured to.
         renew_period_ms: i64,
     }
 

@@ -1,4 +1,5 @@
-//! SaslAuthenticate: SASL token exchange / re-auth.
+//! SaslAuthenticate: a client sends the bytes of its SASL mechanism, until both sides are content; again before its
+//! session ends (KIP-152, KIP-368).
 
 use bytes::Bytes;
 
@@ -6,7 +7,7 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// SASL token exchange / re-auth.
+    /// Carries a step of SASL authentication.
     SaslAuthenticate = 36, versions 0..=2, flexible 2..;
 
     request SaslAuthenticateRequest {
@@ -17,6 +18,7 @@ api! {
         error_code: ErrorCode,
         error_message: Option<String> [nullable 0],
         auth_bytes: Bytes,
+        /// 0 when it does not end.
         session_lifetime_ms: i64 [since 1],
     }
 }

@@ -1,15 +1,16 @@
-//! ShareAcknowledge: share acknowledge.
+//! ShareAcknowledge: a consumer of a share group says what became of records, without fetching more (KIP-932).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Share acknowledge.
+    /// Acknowledges records of a share group.
     ShareAcknowledge = 79, versions 1..=2, flexible 0..;
 
     request ShareAcknowledgeRequest {
         group_id: Option<String> [nullable 0],
         member_id: Option<String> [nullable 0],
+        /// 0 opens a session, −1 closes it; otherwise one more than the request before.
         share_session_epoch: i32,
         is_renew_ack: bool [since 2],
         topics: Vec<AcknowledgeTopic>,
@@ -37,6 +38,7 @@ api! {
     struct AcknowledgementBatch {
         first_offset: i64,
         last_offset: i64,
+        /// 0 gap, 1 accept, 2 release, 3 reject, 4 renew; one for each offset, or one for all.
         acknowledge_types: Vec<i8>,
     }
 

@@ -1,22 +1,24 @@
-//! ShareFetch: share fetch/acquire.
+//! ShareFetch: a consumer of a share group acquires records, and says what became of earlier ones (KIP-932).
 
 use crate::api::*;
 use crate::wire::Records;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Share fetch/acquire.
+    /// Acquires records for a share group.
     ShareFetch = 78, versions 1..=2, flexible 0..;
 
     request ShareFetchRequest {
         group_id: Option<String> [nullable 0],
         member_id: Option<String> [nullable 0],
+        /// 0 opens a session, −1 closes it; otherwise one more than the request before.
         share_session_epoch: i32,
         max_wait_ms: i32,
         min_bytes: i32,
         max_bytes: i32 = i32::MAX,
         max_records: i32 [since 1],
         batch_size: i32 [since 1],
+        /// 0 whole batches, 1 no more than `max_records`.
         share_acquire_mode: i8 [since 2],
         is_renew_ack: bool [since 2],
         topics: Vec<FetchTopic>,
@@ -46,6 +48,7 @@ api! {
     struct AcknowledgementBatch {
         first_offset: i64,
         last_offset: i64,
+        /// 0 gap, 1 accept, 2 release, 3 reject, 4 renew; one for each offset, or one for all.
         acknowledge_types: Vec<i8>,
     }
 

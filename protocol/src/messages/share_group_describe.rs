@@ -1,10 +1,10 @@
-//! ShareGroupDescribe: describe share groups.
+//! ShareGroupDescribe: an admin client asks a group coordinator for the state and members of share groups (KIP-932).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// Describe share groups.
+    /// Describes share groups.
     ShareGroupDescribe = 77, versions 1..=1, flexible 0..;
 
     request ShareGroupDescribeRequest {
@@ -26,6 +26,7 @@ api! {
         assignment_epoch: i32,
         assignor_name: String,
         members: Vec<Member>,
+        /// A bit for each operation that is allowed, by its number; `i32::MIN` when nobody asked.
         authorized_operations: i32 = i32::MIN,
     }
 

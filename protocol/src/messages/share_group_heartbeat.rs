@@ -1,17 +1,19 @@
-//! ShareGroupHeartbeat: KIP-932 share group heartbeat.
+//! ShareGroupHeartbeat: a consumer joins, stays in and leaves its share group, and learns its assignment (KIP-932).
 
 use crate::api::*;
 use crate::{ErrorCode, Uuid};
 
 api! {
-    /// KIP-932 share group heartbeat.
+    /// Keeps a member in a share group.
     ShareGroupHeartbeat = 76, versions 1..=1, flexible 0..;
 
     request ShareGroupHeartbeatRequest {
         group_id: String,
         member_id: String,
+        /// 0 joins, −1 leaves.
         member_epoch: i32,
         rack_id: Option<String> [nullable 0],
+        /// Null when they have not changed.
         subscribed_topic_names: Option<Vec<String>> [nullable 0],
     }
 
@@ -22,6 +24,7 @@ api! {
         member_id: Option<String> [nullable 0],
         member_epoch: i32,
         heartbeat_interval_ms: i32,
+        /// Null when the member is to keep what it has.
         assignment: Option<Assignment> [nullable 0],
     }
 

@@ -1,10 +1,11 @@
-//! StreamsGroupDescribe: describe streams groups.
+//! StreamsGroupDescribe: an admin client asks a group coordinator for the state, topology and members of streams groups
+//! (KIP-1071).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Describe streams groups.
+    /// Describes streams groups.
     StreamsGroupDescribe = 89, versions 0..=0, flexible 0..;
 
     request StreamsGroupDescribeRequest {
@@ -26,6 +27,7 @@ api! {
         assignment_epoch: i32,
         topology: Option<Topology> [nullable 0],
         members: Vec<Member>,
+        /// A bit for each operation that is allowed, by its number; `i32::MIN` when nobody asked.
         authorized_operations: i32 = i32::MIN,
     }
 

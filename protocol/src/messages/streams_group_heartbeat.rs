@@ -1,20 +1,24 @@
-//! StreamsGroupHeartbeat: KIP-1071 streams heartbeat.
+//! StreamsGroupHeartbeat: an instance of a streams application joins, stays in and leaves its group, tells its
+//! topology, and learns its tasks (KIP-1071).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// KIP-1071 streams heartbeat.
+    /// Keeps a member in a streams group.
     StreamsGroupHeartbeat = 88, versions 0..=0, flexible 0..;
 
     request StreamsGroupHeartbeatRequest {
         group_id: String,
         member_id: String,
+        /// 0 joins, −1 leaves, −2 leaves for now as a static member.
         member_epoch: i32,
         endpoint_information_epoch: i32,
         instance_id: Option<String> [nullable 0],
         rack_id: Option<String> [nullable 0],
+        /// −1 when it has not changed.
         rebalance_timeout_ms: i32 = -1,
+        /// Only from who joins.
         topology: Option<Topology> [nullable 0],
         active_tasks: Option<Vec<RequestedTaskIds>> [nullable 0],
         standby_tasks: Option<Vec<RequestedTaskIds>> [nullable 0],
@@ -72,7 +76,9 @@ api! {
 
     struct TopicInfo {
         name: String,
+        /// 0 when any number will do.
         partitions: i32,
+        /// 0 is the broker's default.
         replication_factor: i16,
         topic_configs: Vec<KeyValue>,
     }

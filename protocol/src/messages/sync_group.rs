@@ -1,4 +1,4 @@
-//! SyncGroup: classic group assignment.
+//! SyncGroup: the members of a classic group wait for their assignments, which the leader's own request carries.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Classic group assignment.
+    /// Distributes the assignments of a classic group.
     SyncGroup = 14, versions 0..=5, flexible 4..;
 
     request SyncGroupRequest {
@@ -16,6 +16,7 @@ api! {
         group_instance_id: Option<String> [since 3, nullable 3],
         protocol_type: Option<String> [since 5, nullable 5],
         protocol_name: Option<String> [since 5, nullable 5],
+        /// Only the leader sends them.
         assignments: Vec<SyncGroupRequestAssignment>,
     }
 

@@ -1,10 +1,10 @@
-//! UnregisterBroker: remove a dead broker.
+//! UnregisterBroker: an admin client makes the controller forget a broker that is not coming back.
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Remove a dead broker.
+    /// Forgets a broker.
     UnregisterBroker = 64, versions 0..=0, flexible 0..;
 
     request UnregisterBrokerRequest {

@@ -1,10 +1,10 @@
-//! UpdateFeatures: set finalized features (kafka-features.sh).
+//! UpdateFeatures: an admin client raises or lowers the version of a feature of the whole cluster (KIP-584).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// Set finalized features (kafka-features.sh).
+    /// Sets the versions of features.
     UpdateFeatures = 57, versions 0..=2, flexible 0..;
 
     request UpdateFeaturesRequest {
@@ -22,8 +22,10 @@ api! {
 
     struct FeatureUpdateKey {
         feature: String,
+        /// Below 1 removes the feature.
         max_version_level: i16,
         allow_downgrade: bool [until 0],
+        /// 1 only up, 2 down if nothing is lost, 3 down whatever is lost.
         upgrade_type: i8 [since 1] = 1,
     }
 

@@ -1,10 +1,11 @@
-//! WriteTxnMarkers: IB: write markers; also admin abortTransaction.
+//! WriteTxnMarkers: a transaction coordinator has the end of a transaction written to its partitions; an admin client
+//! does so to end a hanging one (KIP-664).
 
 use crate::ErrorCode;
 use crate::api::*;
 
 api! {
-    /// IB: write markers; also admin abortTransaction.
+    /// Writes the ends of transactions.
     WriteTxnMarkers = 27, versions 0..=2, flexible 1..;
 
     request WriteTxnMarkersRequest {
@@ -18,9 +19,11 @@ api! {
     struct WritableTxnMarker {
         producer_id: i64,
         producer_epoch: i16,
+        /// True is committed.
         transaction_result: bool,
         topics: Vec<WritableTxnMarkerTopic>,
         coordinator_epoch: i32,
+        /// 0 and 1 are markers from before KIP-890, 2 from after.
         transaction_version: i8 [since 2],
     }
 
