@@ -422,7 +422,7 @@ class Member:
         self.cooperative = settings.get("partition_assignment_strategy") == "cooperative-sticky"
         self.consumer.subscribe([topic], on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost)
         self.running = True
-        self.thread = threading.Thread(target=self.work)
+        self.thread = threading.Thread(target=self.work, daemon=True)
         self.thread.start()
 
     def on_assign(self, _, partitions):
