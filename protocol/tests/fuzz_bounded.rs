@@ -14,8 +14,8 @@ mod golden;
 use golden::corpus;
 
 /// Inputs of a run; together they take some seconds.
-const FRAMES: Range<u64> = 0..500_000;
-const BATCHES: Range<u64> = 0..100_000;
+const FRAMES: Range<u64> = 0..300_000;
+const BATCHES: Range<u64> = 0..60_000;
 
 /// The longest input, in bytes.
 const MAX_BYTES: usize = 16 * 1024;

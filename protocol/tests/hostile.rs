@@ -193,7 +193,7 @@ fn huge_counts_take_no_memory() {
 /// Frames as large as they come, made of as many small things as fit: empty strings and structs, nulls, tags.
 #[test]
 fn frames_of_empty_items_hold_no_more_than_others() {
-    const FRAME_BYTES: usize = 32 * 1024;
+    const FRAME_BYTES: usize = 16 * 1024;
     struct Empties;
     impl Check for Empties {
         fn check<M: FillMessage>(&mut self, version: i16) {
