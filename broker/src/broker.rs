@@ -206,7 +206,8 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
 
 fn bind_all(config: &BrokerConfig) -> Result<Vec<BoundListener>, BrokerError> {
     let bind = |listener: &Arc<crate::config::Listener>| {
-        server::bind(Arc::clone(listener)).map_err(|source| BrokerError::Listen { address: listener.to_string(), source })
+        server::bind(Arc::clone(listener))
+            .map_err(|source| BrokerError::Listen { address: listener.to_string(), source })
     };
     config.listeners.iter().map(bind).collect()
 }

@@ -95,8 +95,7 @@ async fn create(
     let image = broker.image();
     let shape = TopicShape { partitions, replication_factor, assignments: &[] };
     let defaults = PartitionCounts { partitions, replication_factor };
-    let assignments =
-        place_topic(&image, &shape, defaults, placement_seed(&image)).map_err(|refusal| refusal.error)?;
+    let assignments = place_topic(&image, &shape, defaults, placement_seed(&image)).map_err(|refusal| refusal.error)?;
     let topic = NewTopic { name: name.into(), id: new_topic_id()?, assignments, configs };
     match first(propose(broker, Command::CreateTopics(vec![topic])).await?) {
         Ok(()) => {

@@ -54,7 +54,6 @@ pub(crate) struct Route {
     pub(crate) key: i16,
     pub(crate) name: &'static str,
     pub(crate) versions: RangeInclusive<i16>,
-    pub(crate) flexible_from: Option<i16>,
     run: Box<Run>,
 }
 
@@ -139,7 +138,7 @@ where
             }
         })
     };
-    Route { key: R::KEY, name: R::NAME, versions, flexible_from: R::FLEXIBLE_FROM, run: Box::new(run) }
+    Route { key: R::KEY, name: R::NAME, versions, run: Box::new(run) }
 }
 
 /// Starts one request. Returns when its effects are ordered before those of the next.

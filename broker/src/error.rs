@@ -80,8 +80,8 @@ pub(crate) fn storage_code(partition: &Partition, operation: &str, error: &Stora
 /// What is answered for a change of the cluster that the metadata log did not take.
 pub(crate) fn propose_code(error: &ProposeError) -> ErrorCode {
     match error {
-        ProposeError::NotLeader { .. } | ProposeError::Stopped { .. } => ErrorCode::NOT_CONTROLLER,
+        ProposeError::NotLeader { .. } | ProposeError::Stopped => ErrorCode::NOT_CONTROLLER,
         ProposeError::TooLarge { .. } => ErrorCode::POLICY_VIOLATION,
-        ProposeError::OutcomeUnknown { .. } => ErrorCode::REQUEST_TIMED_OUT,
+        ProposeError::OutcomeUnknown => ErrorCode::REQUEST_TIMED_OUT,
     }
 }

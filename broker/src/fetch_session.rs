@@ -142,7 +142,6 @@ impl FetchPlan {
         let told = self.session.as_ref().is_none_or(|session| lock(session).tell(topic, partition, seen));
         told || !self.incremental
     }
-
 }
 
 /// All sessions of this broker.
@@ -307,7 +306,7 @@ mod tests {
         let second = cache.plan(request(0, 0, vec![wanted(0, 0)])).unwrap();
         assert_eq!(second.session_id, NO_SESSION);
         cache.plan(request(first.session_id, FINAL_EPOCH, vec![])).unwrap();
-        assert_eq!(cache.len(), 0);
+        assert_eq!(cache.sessions.len(), 0);
     }
 
     #[test]
@@ -316,6 +315,6 @@ mod tests {
         let full = cache.plan(request(0, 0, vec![wanted(0, 0)])).unwrap();
         let forgotten = vec![(TopicKey::Name("t".into()), 0)];
         let next = cache.plan(SessionRequest { forgotten, ..request(full.session_id, 1, vec![]) }).unwrap();
-        assert_eq!((next.session_id, next.wanted.len(), cache.len()), (NO_SESSION, 0, 0));
+        assert_eq!((next.session_id, next.wanted.len(), cache.sessions.len()), (NO_SESSION, 0, 0));
     }
 }

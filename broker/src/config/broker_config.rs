@@ -134,7 +134,9 @@ impl BrokerConfig {
             ("offsets.topic.replication.factor", self.offsets_topic_replication_factor),
         ] {
             if replicas > 1 {
-                doubts.push(format!("{key}={replicas} cannot be met by one broker; topics get fewer replicas or are refused"));
+                doubts.push(format!(
+                    "{key}={replicas} cannot be met by one broker; topics get fewer replicas or are refused"
+                ));
             }
         }
         doubts
@@ -227,10 +229,9 @@ impl Reader<'_> {
             _ => self.text("listeners").unwrap_or_default(),
         };
         let protocols = self.text("listener.security.protocol.map").unwrap_or_default();
-        let protocols =
-            listeners::parse_protocols(&protocols).map_err(place("listener.security.protocol.map"))?;
-        let mut found = listeners::parse_listeners(&text, &protocols, &source.controller_listeners)
-            .map_err(place("listeners"))?;
+        let protocols = listeners::parse_protocols(&protocols).map_err(place("listener.security.protocol.map"))?;
+        let mut found =
+            listeners::parse_listeners(&text, &protocols, &source.controller_listeners).map_err(place("listeners"))?;
         if let Some(advertised) = advertised {
             listeners::advertise(&advertised, &mut found).map_err(place("advertised.listeners"))?;
         }

@@ -11,58 +11,116 @@ const NO_COMPACTION: &str = "compaction is not built yet, so only the default is
 
 /// Who the broker is, where it listens, where its data lies, and what clients may do to it.
 pub(crate) static SERVER_KEYS: &[Key] = &[
-    Key::unset("advertised.listeners", List, "Addresses that clients are told to use, `NAME://host:port`, for some or \
+    Key::unset(
+        "advertised.listeners",
+        List,
+        "Addresses that clients are told to use, `NAME://host:port`, for some or \
         all names of `listeners`. An empty host, or a listener without an entry, is answered with the address on which \
-        that very client reached the broker."),
-    Key::broker("auto.create.topics.enable", Boolean, "true", "Whether asking for a topic that does not exist creates \
-        it, if the client allows that."),
+        that very client reached the broker.",
+    ),
+    Key::broker(
+        "auto.create.topics.enable",
+        Boolean,
+        "true",
+        "Whether asking for a topic that does not exist creates \
+        it, if the client allows that.",
+    ),
     Key::broker("broker.id", Int, "-1", "The older name of `node.id`. -1 leaves the choice to `node.id`.").at_least(-1),
     Key::unset("broker.rack", String, "The rack or zone of this broker, told to clients."),
-    Key::broker("connections.max.idle.ms", Long, "600000", "Milliseconds without a request after which a connection is \
-        closed; negative is never."),
+    Key::broker(
+        "connections.max.idle.ms",
+        Long,
+        "600000",
+        "Milliseconds without a request after which a connection is \
+        closed; negative is never.",
+    ),
     Key::broker("default.replication.factor", Int, "1", "Replicas of a topic that is created without a number.")
         .check(Check::Between(1, 32_767)),
-    Key::broker("delete.topic.enable", Boolean, "true", "Whether topics may be deleted; if not, DeleteTopics is \
-        refused with TOPIC_DELETION_DISABLED."),
-    Key::broker("fetch.max.bytes", Int, "57671680", "Bytes of records that one fetch may answer with, whatever the \
-        client asks for. The default is 57671680, or a quarter of the memory limit if that is less.")
-        .at_least(1024)
-        .from_memory(),
-    Key::broker("listener.security.protocol.map", String,
+    Key::broker(
+        "delete.topic.enable",
+        Boolean,
+        "true",
+        "Whether topics may be deleted; if not, DeleteTopics is \
+        refused with TOPIC_DELETION_DISABLED.",
+    ),
+    Key::broker(
+        "fetch.max.bytes",
+        Int,
+        "57671680",
+        "Bytes of records that one fetch may answer with, whatever the \
+        client asks for. The default is 57671680, or a quarter of the memory limit if that is less.",
+    )
+    .at_least(1024)
+    .sized_by_memory(),
+    Key::broker(
+        "listener.security.protocol.map",
+        String,
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
-        "The security protocol of each listener name, `NAME:PROTOCOL`. Only PLAINTEXT listeners can be opened."),
-    Key::broker("listeners", List, "PLAINTEXT://127.0.0.1:9092", "Where to listen: `NAME://host:port`, several \
+        "The security protocol of each listener name, `NAME:PROTOCOL`. Only PLAINTEXT listeners can be opened.",
+    ),
+    Key::broker(
+        "listeners",
+        List,
+        "PLAINTEXT://127.0.0.1:9092",
+        "Where to listen: `NAME://host:port`, several \
         separated by commas. An empty host is every address, port 0 a free one. When only `advertised.listeners` is \
-        set, the default is every address: on its ports if it came from the environment, else on 9092."),
+        set, the default is every address: on its ports if it came from the environment, else on 9092.",
+    ),
     Key::broker("log.dir", List, "ottla-data", "The directory of the data, when `log.dirs` is not set."),
     Key::unset("log.dirs", List, "The directory of the data. One: several are refused."),
-    Key::broker("max.connections", Int, NO_LIMIT, "Connections open at the same time. The default is one for \
-        every 32 KiB of the memory limit.")
-        .at_least(0)
-        .cluster_wide()
-        .from_memory(),
+    Key::broker(
+        "max.connections",
+        Int,
+        NO_LIMIT,
+        "Connections open at the same time. The default is one for \
+        every 32 KiB of the memory limit.",
+    )
+    .at_least(0)
+    .cluster_wide()
+    .sized_by_memory(),
     Key::broker("max.connections.per.ip", Int, NO_LIMIT, "Connections open at the same time from one address.")
         .at_least(0)
         .cluster_wide(),
-    Key::broker("max.incremental.fetch.session.cache.slots", Int, "1000", "Incremental fetch sessions remembered \
-        (KIP-227). A client without one sends and gets complete lists.")
+    Key::broker(
+        "max.incremental.fetch.session.cache.slots",
+        Int,
+        "1000",
+        "Incremental fetch sessions remembered \
+        (KIP-227). A client without one sends and gets complete lists.",
+    )
+    .at_least(0),
+    Key::unset("node.id", Int, "The number of this broker in the cluster. Without it the broker is number 1.")
         .at_least(0),
-    Key::unset("node.id", Int, "The number of this broker in the cluster. Without it the broker is number 1.").at_least(0),
     Key::broker("num.partitions", Int, "1", "Partitions of a topic that is created without a number.").at_least(1),
-    Key::broker("queued.max.request.bytes", Long, "-1", "Bytes of requests in memory at the same time, over all \
-        connections. When they are used up, sockets are not read. The default, -1, is a quarter of the memory limit."),
-    Key::broker("socket.request.max.bytes", Int, "104857600", "The largest request. A connection that announces a \
-        larger one is closed. The default is 104857600, or half the memory limit if that is less.")
-        .at_least(1)
-        .from_memory(),
+    Key::broker(
+        "queued.max.request.bytes",
+        Long,
+        "-1",
+        "Bytes of requests in memory at the same time, over all \
+        connections. When they are used up, sockets are not read. The default, -1, is a quarter of the memory limit.",
+    ),
+    Key::broker(
+        "socket.request.max.bytes",
+        Int,
+        "104857600",
+        "The largest request. A connection that announces a \
+        larger one is closed. The default is 104857600, or half the memory limit if that is less.",
+    )
+    .at_least(1)
+    .sized_by_memory(),
 ];
 
 /// Consumer groups and what they commit.
 pub(crate) static GROUP_KEYS: &[Key] = &[
-    Key::broker("group.initial.rebalance.delay.ms", Int, "0", "How long an empty group waits for more members after \
+    Key::broker(
+        "group.initial.rebalance.delay.ms",
+        Int,
+        "0",
+        "How long an empty group waits for more members after \
         its first. Kafka waits 3000; a broker that is alone serves clients that are started one by one, and answers at \
-        once.")
-        .at_least(0),
+        once.",
+    )
+    .at_least(0),
     Key::broker("group.max.session.timeout.ms", Int, "1800000", "The longest session timeout a member may ask for.")
         .at_least(1),
     Key::broker("group.max.size", Int, NO_LIMIT, "Members of one group.").at_least(1),
@@ -70,18 +128,38 @@ pub(crate) static GROUP_KEYS: &[Key] = &[
         .at_least(1),
     Key::broker("offset.metadata.max.bytes", Int, "4096", "Bytes of the text that a client may commit with an offset.")
         .at_least(0),
-    Key::broker("offsets.retention.check.interval.ms", Long, "600000", "Milliseconds between two searches for expired \
-        offsets.")
-        .at_least(1),
-    Key::broker("offsets.retention.minutes", Int, "10080", "How long a group without members keeps its offsets, in \
-        minutes.")
-        .at_least(1),
-    Key::broker("offsets.topic.num.partitions", Int, "50", "Partitions of `__consumer_offsets`. Fixed when the topic \
-        is first created.")
-        .at_least(1),
-    Key::broker("offsets.topic.replication.factor", Short, "1", "Replicas of `__consumer_offsets`. Kafka's default of 3 \
-        needs three brokers.")
-        .at_least(1),
+    Key::broker(
+        "offsets.retention.check.interval.ms",
+        Long,
+        "600000",
+        "Milliseconds between two searches for expired \
+        offsets.",
+    )
+    .at_least(1),
+    Key::broker(
+        "offsets.retention.minutes",
+        Int,
+        "10080",
+        "How long a group without members keeps its offsets, in \
+        minutes.",
+    )
+    .at_least(1),
+    Key::broker(
+        "offsets.topic.num.partitions",
+        Int,
+        "50",
+        "Partitions of `__consumer_offsets`. Fixed when the topic \
+        is first created.",
+    )
+    .at_least(1),
+    Key::broker(
+        "offsets.topic.replication.factor",
+        Short,
+        "1",
+        "Replicas of `__consumer_offsets`. Kafka's default of 3 \
+        needs three brokers.",
+    )
+    .at_least(1),
     Key::broker("offsets.topic.segment.bytes", Int, "104857600", "`segment.bytes` of `__consumer_offsets`.")
         .at_least(MIN_SEGMENT_BYTES),
 ];
@@ -119,12 +197,21 @@ pub(crate) static LOG_KEYS: &[Key] = &[
     Key::broker("log.cleanup.policy", List, "delete", "Default of `cleanup.policy`.")
         .check(Check::EachOneOf(CLEANUP_POLICIES))
         .cluster_wide(),
-    Key::broker("log.flush.interval.messages", Long, FOREVER, "Default of `flush.messages`.").at_least(1).cluster_wide(),
+    Key::broker("log.flush.interval.messages", Long, FOREVER, "Default of `flush.messages`.")
+        .at_least(1)
+        .cluster_wide(),
     Key::unset("log.flush.interval.ms", Long, "Default of `flush.ms`.").at_least(0).cluster_wide(),
-    Key::broker("log.flush.scheduler.interval.ms", Long, FOREVER, "Default of `flush.ms` when `log.flush.interval.ms` \
-        is not set.")
-        .at_least(0),
-    Key::broker("log.index.interval.bytes", Int, "4096", "Default of `index.interval.bytes`.").at_least(0).cluster_wide(),
+    Key::broker(
+        "log.flush.scheduler.interval.ms",
+        Long,
+        FOREVER,
+        "Default of `flush.ms` when `log.flush.interval.ms` \
+        is not set.",
+    )
+    .at_least(0),
+    Key::broker("log.index.interval.bytes", Int, "4096", "Default of `index.interval.bytes`.")
+        .at_least(0)
+        .cluster_wide(),
     Key::broker("log.index.size.max.bytes", Int, "10485760", "Default of `segment.index.bytes`.")
         .at_least(4)
         .cluster_wide(),
@@ -139,16 +226,27 @@ pub(crate) static LOG_KEYS: &[Key] = &[
         .cluster_wide(),
     Key::broker("log.preallocate", Boolean, "false", "Default of `preallocate`.").cluster_wide(),
     Key::broker("log.retention.bytes", Long, "-1", "Default of `retention.bytes`.").cluster_wide(),
-    Key::broker("log.retention.check.interval.ms", Long, "300000", "Milliseconds between two searches for segments to \
-        delete.")
-        .at_least(1),
+    Key::broker(
+        "log.retention.check.interval.ms",
+        Long,
+        "300000",
+        "Milliseconds between two searches for segments to \
+        delete.",
+    )
+    .at_least(1),
     Key::broker("log.retention.hours", Int, "168", "Default of `retention.ms`, in hours; weaker than the two below."),
     Key::unset("log.retention.minutes", Int, "Default of `retention.ms`, in minutes; weaker than `log.retention.ms`."),
     Key::unset("log.retention.ms", Long, "Default of `retention.ms`.").at_least(-1).cluster_wide(),
-    Key::broker("log.roll.hours", Int, "168", "Default of `segment.ms`, in hours; weaker than `log.roll.ms`.").at_least(1),
-    Key::broker("log.roll.jitter.hours", Int, "0", "Default of `segment.jitter.ms`, in hours; weaker than \
-        `log.roll.jitter.ms`.")
-        .at_least(0),
+    Key::broker("log.roll.hours", Int, "168", "Default of `segment.ms`, in hours; weaker than `log.roll.ms`.")
+        .at_least(1),
+    Key::broker(
+        "log.roll.jitter.hours",
+        Int,
+        "0",
+        "Default of `segment.jitter.ms`, in hours; weaker than \
+        `log.roll.jitter.ms`.",
+    )
+    .at_least(0),
     Key::unset("log.roll.jitter.ms", Long, "Default of `segment.jitter.ms`.").at_least(0).cluster_wide(),
     Key::unset("log.roll.ms", Long, "Default of `segment.ms`.").at_least(1).cluster_wide(),
     Key::broker("log.segment.bytes", Int, "1073741824", "Default of `segment.bytes`.")
@@ -158,11 +256,18 @@ pub(crate) static LOG_KEYS: &[Key] = &[
         .at_least(0)
         .cluster_wide(),
     Key::broker("message.max.bytes", Int, "1048588", "Default of `max.message.bytes`.").at_least(0).cluster_wide(),
-    Key::broker("min.insync.replicas", Int, "1", "Default of the topic key of the same name.").at_least(1).cluster_wide(),
-    Key::broker("producer.id.expiration.ms", Int, "86400000", "Milliseconds after its last record in a partition when \
-        an idempotent producer is forgotten there.")
+    Key::broker("min.insync.replicas", Int, "1", "Default of the topic key of the same name.")
         .at_least(1)
         .cluster_wide(),
+    Key::broker(
+        "producer.id.expiration.ms",
+        Int,
+        "86400000",
+        "Milliseconds after its last record in a partition when \
+        an idempotent producer is forgotten there.",
+    )
+    .at_least(1)
+    .cluster_wide(),
     Key::broker("unclean.leader.election.enable", Boolean, "false", "Default of the topic key of the same name.")
         .cluster_wide(),
 ];

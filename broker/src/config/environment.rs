@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn the_images_own_variables_are_not_keys() {
-        for variable in ["KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JMX_PORT", "KAFKA_CONFLUENT_X", "KAFKA_", "PATH", "OTTLA"]
+        for variable in
+            ["KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JMX_PORT", "KAFKA_CONFLUENT_X", "KAFKA_", "PATH", "OTTLA"]
         {
             assert_eq!(key_of(variable, "x"), None, "{variable}");
         }

@@ -129,7 +129,7 @@ impl ConfigKey {
         self.check(Check::AtLeast(least))
     }
 
-    pub(crate) const fn from_memory(mut self) -> ConfigKey {
+    pub(crate) const fn sized_by_memory(mut self) -> ConfigKey {
         self.from_memory = true;
         self
     }
@@ -162,7 +162,7 @@ impl ConfigKey {
     pub(crate) fn parse_supported(&self, text: &str) -> Result<Value, String> {
         let value = self.parse(text)?;
         match self.default_only {
-            Some(reason) if !self.is_default(&value) => Err(self.invalid(&value, &reason)),
+            Some(reason) if !self.is_default(&value) => Err(self.invalid(&value, reason)),
             _ => Ok(value),
         }
     }
@@ -313,10 +313,7 @@ mod tests {
         );
         let level = key(Kind::Int, Check::BetweenOr(1, 9, -1));
         assert_eq!(parsed(level, "-1"), Ok("-1".into()));
-        assert_eq!(
-            parsed(level, "0"),
-            invalid("0 for configuration k: Value must be between 1 and 9 or equal to -1")
-        );
+        assert_eq!(parsed(level, "0"), invalid("0 for configuration k: Value must be between 1 and 9 or equal to -1"));
         let short = key(Kind::Short, Check::Between(-5, 22));
         assert_eq!(parsed(short, "23"), invalid("23 for configuration k: Value must be no more than 22"));
         assert_eq!(parsed(short, "40000"), invalid("40000 for configuration k: Not a number of type SHORT"));

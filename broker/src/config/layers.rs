@@ -59,9 +59,7 @@ impl Layers {
     pub(crate) fn values(&self, key: &'static ConfigKey) -> Vec<(Value, Source)> {
         // The metadata may hold what an older release accepted; what no longer makes sense is not in force.
         let dynamic = |map: &BTreeMap<String, String>| match key.update {
-            Update::ClusterWide => {
-                map.get(key.name).and_then(|text| key.parse_supported(text).ok())
-            }
+            Update::ClusterWide => map.get(key.name).and_then(|text| key.parse_supported(text).ok()),
             Update::ReadOnly | Update::Topic => None,
         };
         let fixed = || self.fixed.get(key.name).and_then(|setting| key.parse(&setting.value).ok());

@@ -75,9 +75,15 @@ mod tests {
     #[test]
     fn defaults_are_kafkas_where_memory_allows() {
         let large = defaults(1 << 30);
-        assert_eq!((large["socket.request.max.bytes"].as_str(), large["fetch.max.bytes"].as_str()), ("104857600", "57671680"));
+        assert_eq!(
+            (large["socket.request.max.bytes"].as_str(), large["fetch.max.bytes"].as_str()),
+            ("104857600", "57671680")
+        );
         let small = defaults(64 << 20);
-        assert_eq!((small["socket.request.max.bytes"].as_str(), small["max.connections"].as_str()), ("33554432", "2048"));
+        assert_eq!(
+            (small["socket.request.max.bytes"].as_str(), small["max.connections"].as_str()),
+            ("33554432", "2048")
+        );
     }
 
     #[test]

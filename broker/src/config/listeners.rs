@@ -160,9 +160,9 @@ fn check_protocol(name: &str, protocols: &BTreeMap<String, String>) -> Result<()
             "listener {name} asks for {protocol}, which is not supported yet; map it to PLAINTEXT or remove it"
         )),
         Some(protocol) => Err(format!("listener {name} asks for {protocol}, which is no security protocol")),
-        None => {
-            Err(format!("listener {name} has no security protocol; add {name}:PLAINTEXT to listener.security.protocol.map"))
-        }
+        None => Err(format!(
+            "listener {name} has no security protocol; add {name}:PLAINTEXT to listener.security.protocol.map"
+        )),
     }
 }
 
@@ -254,7 +254,9 @@ mod tests {
 
     #[test]
     fn names_are_resolved_to_what_java_would_bind() {
-        let bind = |host: &str| Listener { name: "A".into(), host: host.into(), port: 7, advertised: None }.bind_address().unwrap();
+        let bind = |host: &str| {
+            Listener { name: "A".into(), host: host.into(), port: 7, advertised: None }.bind_address().unwrap()
+        };
         assert_eq!(bind("127.0.0.1"), "127.0.0.1:7".parse().unwrap());
         assert_eq!(bind("localhost"), "127.0.0.1:7".parse().unwrap());
         assert_eq!(bind("0.0.0.0"), "0.0.0.0:7".parse().unwrap());

@@ -13,16 +13,15 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
          invented and kept. It must match what the data directory says.",
     )
     .check(Check::Text(check_cluster_id, "1 to 64 of A-Z a-z 0-9 _ -")),
-    Key::broker("ottla.log.level", String, "info", "How much is logged.").check(Check::OneOf(&[
-        "error", "warn", "info", "debug", "trace",
-    ])),
+    Key::broker("ottla.log.level", String, "info", "How much is logged.")
+        .check(Check::OneOf(&["error", "warn", "info", "debug", "trace"])),
     Key::unset(
         "ottla.mapped.window.bytes",
         Long,
         "Bytes of segments mapped for reading at the same time. The default is an eighth of the memory limit.",
     )
     .at_least(1 << 20)
-    .from_memory(),
+    .sized_by_memory(),
     Key::unset(
         "ottla.memory.limit",
         String,
@@ -30,7 +29,7 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
          limit, or 256MiB where there is none.",
     )
     .check(Check::Text(check_size, "at least 16MiB"))
-    .from_memory(),
+    .sized_by_memory(),
     Key::unset(
         "ottla.tail.cache.bytes",
         Long,
@@ -38,7 +37,7 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
          limit.",
     )
     .at_least(0)
-    .from_memory(),
+    .sized_by_memory(),
 ];
 
 /// The characters of Kafka's ids, and a length that fits into any table.

@@ -221,9 +221,10 @@ impl Reader {
     /// Kafka lets the stronger name win even if the weaker one was set at a stronger place, which surprises.
     fn warn_of_hidden_names(&mut self) {
         for key in table::topic_keys() {
-            let mut set = key.synonyms.iter().filter_map(|synonym| {
-                self.config.get(synonym.broker_key).map(|setting| (synonym.broker_key, setting))
-            });
+            let mut set = key
+                .synonyms
+                .iter()
+                .filter_map(|synonym| self.config.get(synonym.broker_key).map(|setting| (synonym.broker_key, setting)));
             let Some((winner, _)) = set.next() else { continue };
             for (name, setting) in set {
                 self.warnings.push(format!("{name} ({}) has no effect: {winner} is set too", setting.origin));

@@ -28,8 +28,7 @@ const RETENTION_MS: &[Synonym] = &[
     Synonym { broker_key: "log.retention.minutes", factor: MINUTES_MS },
     Synonym { broker_key: "log.retention.hours", factor: HOURS_MS },
 ];
-const SEGMENT_MS: &[Synonym] =
-    &[same("log.roll.ms"), Synonym { broker_key: "log.roll.hours", factor: HOURS_MS }];
+const SEGMENT_MS: &[Synonym] = &[same("log.roll.ms"), Synonym { broker_key: "log.roll.hours", factor: HOURS_MS }];
 const SEGMENT_JITTER_MS: &[Synonym] =
     &[same("log.roll.jitter.ms"), Synonym { broker_key: "log.roll.jitter.hours", factor: HOURS_MS }];
 const FLUSH_MS: &[Synonym] = &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")];

@@ -37,12 +37,22 @@ const PURGATORY: &str = "waiting requests are woken one by one; there is no purg
 /// Exact names, then prefixes that end with a dot or stand for a family. The first that fits decides.
 const KNOWN: &[(&str, Verdict)] = &[
     // Who takes part.
-    ("process.roles", RefusedUnless(&["broker", "broker,controller", "controller,broker"], "a node that is only a \
-        controller is not built; use broker,controller")),
-    ("controller.listener.names", NoEffect("the metadata quorum of one node needs no listener; listeners of these names \
-        are not opened")),
+    (
+        "process.roles",
+        RefusedUnless(
+            &["broker", "broker,controller", "controller,broker"],
+            "a node that is only a \
+        controller is not built; use broker,controller",
+        ),
+    ),
+    (
+        "controller.listener.names",
+        NoEffect(
+            "the metadata quorum of one node needs no listener; listeners of these names \
+        are not opened",
+        ),
+    ),
     ("controller.quorum.bootstrap.servers", NoEffect(QUORUM)),
-    ("controller.*", NoEffect(QUORUM)),
     ("inter.broker.listener.name", NoEffect(REPLICATION)),
     ("control.plane.listener.name", Refused("Kafka 4.0 removed it; remove it")),
     ("security.inter.broker.protocol", RefusedUnless(&["PLAINTEXT"], TLS)),
@@ -82,8 +92,14 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("controller.password", Refused(SASL)),
     ("super.users", Refused(SASL)),
     ("allow.everyone.if.no.acl.found", RefusedUnless(&["true"], SASL)),
-    ("authorizer.*", RefusedUnless(&[""], "authorization is not supported yet; remove it, and keep strangers out by the \
-        network")),
+    (
+        "authorizer.*",
+        RefusedUnless(
+            &[""],
+            "authorization is not supported yet; remove it, and keep strangers out by the \
+        network",
+        ),
+    ),
     ("delegation.token.*", Refused(SASL)),
     ("connections.max.reauth.ms", RefusedUnless(&["0"], SASL)),
     ("connection.failed.authentication.delay.ms", NoEffect("nobody authenticates")),
@@ -99,11 +115,18 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("quota.producer.default", Refused(QUOTAS)),
     ("quota.consumer.default", Refused(QUOTAS)),
     ("max.connection.creation.rate", RefusedUnless(&["2147483647"], QUOTAS)),
-    ("max.connections.per.ip.overrides", RefusedUnless(&[""], "limits for single addresses are not built yet; use \
-        max.connections.per.ip")),
+    (
+        "max.connections.per.ip.overrides",
+        RefusedUnless(
+            &[""],
+            "limits for single addresses are not built yet; use \
+        max.connections.per.ip",
+        ),
+    ),
     ("quota.*", NoEffect("quotas are not built yet")),
     ("replication.quota.*", NoEffect(REPLICATION)),
     ("controller.quota.*", NoEffect("quotas are not built yet")),
+    ("controller.*", NoEffect(QUORUM)),
     // Addresses of old.
     ("advertised.host.name", Refused(REMOVED_ADDRESS)),
     ("advertised.port", Refused(REMOVED_ADDRESS)),
@@ -131,8 +154,13 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("log.local.retention.*", RefusedUnless(&["-2"], "there is no tiered storage; remove it")),
     ("log.message.format.version", NoEffect("records are stored in format v2")),
     ("log.message.downconversion.enable", NoEffect("records are stored and sent in format v2")),
-    ("log.message.timestamp.difference.max.ms", Refused("Kafka 4.0 removed it; use \
-        log.message.timestamp.before.max.ms and log.message.timestamp.after.max.ms")),
+    (
+        "log.message.timestamp.difference.max.ms",
+        Refused(
+            "Kafka 4.0 removed it; use \
+        log.message.timestamp.before.max.ms and log.message.timestamp.after.max.ms",
+        ),
+    ),
     ("remote.log.storage.system.enable", RefusedUnless(&["false"], "there is no tiered storage; remove it")),
     ("remote.*", NoEffect(TIERED)),
     ("rlmm.*", NoEffect(TIERED)),

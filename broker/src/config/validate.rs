@@ -14,7 +14,10 @@ use super::topic_config::TopicConfig;
 ///
 /// # Errors
 /// `INVALID_CONFIG` with Kafka's sentence: an unknown key, a wrong value, a value that nothing here acts on.
-pub(crate) fn validate_topic_configs(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Result<(), Refusal> {
+pub(crate) fn validate_topic_configs(
+    broker: &BrokerConfig,
+    overrides: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
     let mut values = broker.topic_values.clone();
     for (name, text) in overrides {
         let key = table::topic_key(name).ok_or_else(|| unknown("topic", name, &mut table::topic_keys()))?;
@@ -24,7 +27,8 @@ pub(crate) fn validate_topic_configs(broker: &BrokerConfig, overrides: &BTreeMap
     if !config.compact && !config.delete && overrides.get("cleanup.policy").is_some_and(|text| text.trim().is_empty()) {
         return Ok(());
     }
-    if u64::from(config.max_message_bytes) > u64::from(config.segment_bytes) && overrides.contains_key("segment.bytes") {
+    if u64::from(config.max_message_bytes) > u64::from(config.segment_bytes) && overrides.contains_key("segment.bytes")
+    {
         let (max, segment) = (config.max_message_bytes, config.segment_bytes);
         tracing::warn!("max.message.bytes={max} is larger than segment.bytes={segment}, so larger batches are refused");
     }
@@ -93,9 +97,7 @@ mod tests {
     #[test]
     fn brokers_change_only_what_may_change_while_they_run() {
         assert_eq!(validate_broker_configs(&overrides(&[("log.retention.ms", "5")])), Ok(()));
-        for (name, code) in
-            [("log.dirs", ErrorCode::INVALID_REQUEST), ("no.such.key", ErrorCode::INVALID_CONFIG)]
-        {
+        for (name, code) in [("log.dirs", ErrorCode::INVALID_REQUEST), ("no.such.key", ErrorCode::INVALID_CONFIG)] {
             assert_eq!(validate_broker_configs(&overrides(&[(name, "5")])).unwrap_err().error, code);
         }
     }

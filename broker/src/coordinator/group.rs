@@ -109,7 +109,12 @@ impl Groups {
         Ok((topic.id, partition_for(group_id, topic.partitions.len() as i32)))
     }
 
-    fn coordinator(&self, broker: &Arc<Broker>, id: Uuid, index: i32) -> Result<Coordinator<GroupCoordinator>, ErrorCode> {
+    fn coordinator(
+        &self,
+        broker: &Arc<Broker>,
+        id: Uuid,
+        index: i32,
+    ) -> Result<Coordinator<GroupCoordinator>, ErrorCode> {
         if let Some(running) = self.running.get(&(id, index)) {
             return Ok(running.clone());
         }
@@ -169,7 +174,10 @@ mod tests {
     #[test]
     fn groups_live_where_java_puts_them() {
         // From java: Math.abs("group".hashCode()) % 50 and so on; "polygenelubricants" hashes to Integer.MIN_VALUE.
-        assert_eq!(partition_for("group", 50), "group".bytes().fold(0i64, |h, b| (h * 31 + i64::from(b)) & 0xffff_ffff) as i32 % 50);
+        assert_eq!(
+            partition_for("group", 50),
+            "group".bytes().fold(0i64, |h, b| (h * 31 + i64::from(b)) & 0xffff_ffff) as i32 % 50
+        );
         assert_eq!(partition_for("", 50), 0);
         assert_eq!(partition_for("polygenelubricants", 50), 0);
     }

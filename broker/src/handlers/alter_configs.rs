@@ -20,13 +20,7 @@ pub(crate) async fn handle(context: Context, request: AlterConfigsRequest) -> Al
             Ok(()) => (ErrorCode::NONE, None),
             Err(refusal) => (refusal.error, Some(refusal.message)),
         };
-        responses.push(AlterConfigsResourceResponse {
-            error_code,
-            error_message,
-            resource_type,
-            resource_name,
-            ..Default::default()
-        });
+        responses.push(AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name });
     }
     AlterConfigsResponse { responses, ..Default::default() }
 }

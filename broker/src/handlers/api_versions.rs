@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 use protocol::ErrorCode;
+use protocol::api::Request;
 use protocol::frame;
 use protocol::messages::ApiVersionsRequest;
 use protocol::messages::api_versions::*;
-use protocol::api::Request;
 
 use crate::context::Context;
 use crate::dispatch::ROUTES;
@@ -36,7 +36,7 @@ fn api_keys() -> Vec<ApiVersion> {
 }
 
 fn api_version(api_key: i16, min_version: i16, max_version: i16) -> ApiVersion {
-    ApiVersion { api_key, min_version, max_version, ..Default::default() }
+    ApiVersion { api_key, min_version, max_version }
 }
 
 /// The answer to an ApiVersions request in a version that is not known here; its body was not read.

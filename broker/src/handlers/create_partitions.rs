@@ -32,7 +32,7 @@ pub(crate) async fn handle(context: Context, request: CreatePartitionsRequest) -
             Ok(()) => (ErrorCode::NONE, None),
             Err(refusal) => (refusal.error, Some(refusal.message)),
         };
-        results.push(CreatePartitionsTopicResult { name, error_code, error_message, ..Default::default() });
+        results.push(CreatePartitionsTopicResult { name, error_code, error_message });
     }
     CreatePartitionsResponse { results, ..Default::default() }
 }
@@ -45,8 +45,7 @@ async fn create(context: &Context, wanted: CreatePartitionsTopic, validate_only:
     })?;
     let chosen: Option<Vec<Vec<i32>>> =
         wanted.assignments.map(|assignments| assignments.into_iter().map(|a| a.broker_ids).collect());
-    let assignments =
-        place_more_partitions(&image, topic, wanted.count, chosen.as_deref(), placement_seed(&image))?;
+    let assignments = place_more_partitions(&image, topic, wanted.count, chosen.as_deref(), placement_seed(&image))?;
     if validate_only {
         return Ok(());
     }

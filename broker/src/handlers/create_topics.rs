@@ -75,10 +75,8 @@ fn validate(context: &Context, topic: CreatableTopic) -> Result<NewTopic, Refusa
         assignments: &assignments,
     };
     let config = context.broker.config();
-    let defaults = PartitionCounts {
-        partitions: config.num_partitions,
-        replication_factor: config.default_replication_factor,
-    };
+    let defaults =
+        PartitionCounts { partitions: config.num_partitions, replication_factor: config.default_replication_factor };
     let assignments = place_topic(&image, &shape, defaults, placement_seed(&image));
     let id = controller::new_topic_id().map_err(|code| Refusal::new(code, "no random bytes for a topic id"))?;
     // A topic that exists is told so even when its shape or configuration would be wrong too.
@@ -135,6 +133,5 @@ fn config_row(described: DescribedConfig) -> CreatableTopicConfigs {
         read_only: described.read_only,
         config_source: described.source as i8,
         is_sensitive: described.is_sensitive,
-        ..Default::default()
     }
 }

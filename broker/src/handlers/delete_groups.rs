@@ -31,7 +31,7 @@ pub(crate) async fn handle(context: Context, request: DeleteGroupsRequest) -> La
                 Ok(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
                 Err(code) => code,
             };
-            results.push(DeletableGroupResult { group_id, error_code, ..Default::default() });
+            results.push(DeletableGroupResult { group_id, error_code });
         }
         DeleteGroupsResponse { results, ..Default::default() }
     })

@@ -27,10 +27,9 @@ pub(crate) async fn handle(context: Context, request: DeleteRecordsRequest) -> D
                 partition_index: wanted.partition_index,
                 low_watermark: result.unwrap_or(-1),
                 error_code: result.err().unwrap_or(ErrorCode::NONE),
-                ..Default::default()
             });
         }
-        topics.push(DeleteRecordsTopicResult { name: topic.name, partitions, ..Default::default() });
+        topics.push(DeleteRecordsTopicResult { name: topic.name, partitions });
     }
     if moved && !remember(&context).await {
         for partition in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {

@@ -37,7 +37,6 @@ pub(crate) async fn handle(context: Context, request: DescribeClusterRequest) ->
                 port: i32::from(port),
                 rack: broker.rack.clone(),
                 is_fenced: broker.fenced,
-                ..Default::default()
             })
         })
         .collect();

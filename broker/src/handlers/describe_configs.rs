@@ -22,7 +22,9 @@ pub(crate) async fn handle(context: Context, request: DescribeConfigsRequest) ->
         let described = match resource.resource_type {
             TOPIC => topic(&context, &resource.resource_name),
             BROKER => broker(&context, &resource.resource_name),
-            other => Err((ErrorCode::INVALID_REQUEST, format!("configurations of resource type {other} are not served"))),
+            other => {
+                Err((ErrorCode::INVALID_REQUEST, format!("configurations of resource type {other} are not served")))
+            }
         };
         let (error_code, error_message, rows) = match described {
             Ok(rows) => (ErrorCode::NONE, None, rows),
@@ -37,7 +39,6 @@ pub(crate) async fn handle(context: Context, request: DescribeConfigsRequest) ->
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
             configs: rows.into_iter().filter(wanted).map(|row| answer(row, with_synonyms, with_docs)).collect(),
-            ..Default::default()
         }
     });
     DescribeConfigsResponse { results: results.collect(), ..Default::default() }
@@ -74,7 +75,6 @@ fn answer(row: DescribedConfig, with_synonyms: bool, with_docs: bool) -> Describ
         name: synonym.name.to_string(),
         value: synonym.value,
         source: synonym.source as i8,
-        ..Default::default()
     });
     DescribeConfigsResourceResult {
         name: row.name.to_string(),
@@ -86,6 +86,5 @@ fn answer(row: DescribedConfig, with_synonyms: bool, with_docs: bool) -> Describ
         synonyms: if with_synonyms { synonyms.collect() } else { Vec::new() },
         config_type: row.config_type as i8,
         documentation: with_docs.then(|| row.documentation.to_string()),
-        ..Default::default()
     }
 }

@@ -57,7 +57,6 @@ fn describe(version: i16, group: state::group::DescribedGroup, authorized_operat
         client_host: member.client_host,
         member_metadata: member.metadata,
         member_assignment: member.assignment,
-        ..Default::default()
     });
     DescribedGroup {
         error_code: if missing { ErrorCode::GROUP_ID_NOT_FOUND } else { ErrorCode::NONE },
@@ -68,6 +67,5 @@ fn describe(version: i16, group: state::group::DescribedGroup, authorized_operat
         protocol_data: group.protocol_data,
         members: members.collect(),
         authorized_operations,
-        ..Default::default()
     }
 }

@@ -38,10 +38,11 @@ pub(crate) async fn handle(context: Context, request: DescribeLogDirsRequest) ->
             })
             .collect();
         if !partitions.is_empty() {
-            topics.push(DescribeLogDirsTopic { name: topic.name.to_string(), partitions, ..Default::default() });
+            topics.push(DescribeLogDirsTopic { name: topic.name.to_string(), partitions });
         }
     }
-    let (usable, total) = context.broker.partitions().volume().map_or((-1, -1), |(free, total)| (free as i64, total as i64));
+    let (usable, total) =
+        context.broker.partitions().volume().map_or((-1, -1), |(free, total)| (free as i64, total as i64));
     let result = DescribeLogDirsResult {
         log_dir: context.broker.partitions().log_dir().path().display().to_string(),
         topics,

@@ -36,8 +36,7 @@ pub(crate) async fn handle(
             start_partition = 0;
         }
         if left == 0 {
-            response.next_cursor =
-                Some(Cursor { topic_name: name, partition_index: start_partition, ..Default::default() });
+            response.next_cursor = Some(Cursor { topic_name: name, partition_index: start_partition });
             break;
         }
         let Some(topic) = image.topic(&name) else {
@@ -49,8 +48,7 @@ pub(crate) async fn handle(
         let next = start_partition + described.partitions.len() as i32;
         response.topics.push(described);
         if (next as usize) < topic.partitions.len() {
-            response.next_cursor =
-                Some(Cursor { topic_name: name, partition_index: next, ..Default::default() });
+            response.next_cursor = Some(Cursor { topic_name: name, partition_index: next });
             break;
         }
     }

@@ -135,12 +135,7 @@ impl Fetch {
             let answer = self.partition_data(wanted, found);
             match responses.last_mut() {
                 Some(last) if last.topic == topic && last.topic_id == topic_id => last.partitions.push(answer),
-                _ => responses.push(FetchableTopicResponse {
-                    topic,
-                    topic_id,
-                    partitions: vec![answer],
-                    ..Default::default()
-                }),
+                _ => responses.push(FetchableTopicResponse { topic, topic_id, partitions: vec![answer] }),
             }
         }
         FetchResponse { session_id: self.plan.session_id, responses, ..Default::default() }
@@ -162,7 +157,7 @@ impl Fetch {
             log_start_offset: slice.log_start_offset,
             diverging_epoch: slice
                 .diverging
-                .map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset, ..Default::default() })
+                .map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset })
                 .unwrap_or_default(),
             // Only readers of committed records get the list; nothing is ever aborted while transactions are not served.
             aborted_transactions: self.read_committed.then(Vec::new),

@@ -51,7 +51,6 @@ pub(crate) async fn handle(context: Context, request: FindCoordinatorRequest) ->
             port: found.port,
             error_code: found.error_code,
             error_message: found.error_message,
-            ..Default::default()
         });
     }
     FindCoordinatorResponse { coordinators, ..Default::default() }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::ErrorCode;
 use protocol::messages::IncrementalAlterConfigsRequest;
 use protocol::messages::incremental_alter_configs::*;
-use state::cluster::{Command, ConfigAlteration, ConfigChange, ConfigOperation, ConfigResource, Refusal, check_topic_name};
+use state::cluster::{
+    Command, ConfigAlteration, ConfigChange, ConfigOperation, ConfigResource, Refusal, check_topic_name,
+};
 use tracing::info;
 
 use super::describe_configs::{BROKER, TOPIC};
@@ -36,13 +38,7 @@ pub(crate) async fn handle(
             Ok(()) => (ErrorCode::NONE, None),
             Err(refusal) => (refusal.error, Some(refusal.message)),
         };
-        responses.push(AlterConfigsResourceResponse {
-            error_code,
-            error_message,
-            resource_type,
-            resource_name,
-            ..Default::default()
-        });
+        responses.push(AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name });
     }
     IncrementalAlterConfigsResponse { responses, ..Default::default() }
 }

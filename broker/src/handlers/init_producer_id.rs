@@ -12,17 +12,17 @@ use crate::context::Context;
 
 /// Gives a fresh id with epoch 0.
 pub(crate) async fn handle(context: Context, request: InitProducerIdRequest) -> InitProducerIdResponse {
-    let refused = |error_code| InitProducerIdResponse {
-        error_code,
-        producer_id: -1,
-        producer_epoch: -1,
-        ..Default::default()
-    };
+    let refused =
+        |error_code| InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..Default::default() };
     if let Some(transactional_id) = request.transactional_id {
         let (client, client_id) = (context.connection.peer, &context.client_id);
         warn!(%client, client_id, transactional_id, "transactions are not served by this release; use an idempotent producer without a transactional id");
         let empty = transactional_id.is_empty();
-        return refused(if empty { ErrorCode::INVALID_REQUEST } else { ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED });
+        return refused(if empty {
+            ErrorCode::INVALID_REQUEST
+        } else {
+            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        });
     }
     match context.broker.producer_ids().next(context.broker.quorum()).await {
         Ok(producer_id) => InitProducerIdResponse { producer_id, producer_epoch: 0, ..Default::default() },

@@ -64,7 +64,13 @@ fn translate(context: &Context, request: JoinGroupRequest) -> Result<JoinRequest
 }
 
 fn failed(version: i16, member_id: String, error_code: ErrorCode) -> JoinGroupResponse {
-    JoinGroupResponse { error_code, generation_id: -1, protocol_name: no_protocol(version), member_id, ..Default::default() }
+    JoinGroupResponse {
+        error_code,
+        generation_id: -1,
+        protocol_name: no_protocol(version),
+        member_id,
+        ..Default::default()
+    }
 }
 
 fn no_protocol(version: i16) -> Option<String> {
@@ -87,7 +93,6 @@ fn response(version: i16, joined: JoinResponse) -> JoinGroupResponse {
                 member_id: member.member_id,
                 group_instance_id: member.group_instance_id,
                 metadata: member.metadata,
-                ..Default::default()
             })
             .collect(),
         ..Default::default()

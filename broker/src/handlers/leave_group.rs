@@ -53,7 +53,6 @@ fn response(version: i16, left: LeaveResponse) -> LeaveGroupResponse {
         member_id: member.member_id,
         group_instance_id: member.group_instance_id,
         error_code: member.error,
-        ..Default::default()
     });
     LeaveGroupResponse { error_code: left.error, members: members.collect(), ..Default::default() }
 }

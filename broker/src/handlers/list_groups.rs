@@ -25,7 +25,6 @@ pub(crate) async fn handle(context: Context, request: ListGroupsRequest) -> Late
                         protocol_type: group.protocol_type,
                         group_state: group.state.to_string(),
                         group_type: group.group_type.to_string(),
-                        ..Default::default()
                     }))
                 }
                 Ok(_) => {}

@@ -42,16 +42,18 @@ pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> Lis
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for (place, wanted) in topic.partitions.iter().enumerate() {
             // The same partition twice has no answer that a client could tell apart.
-            let again = topic.partitions.iter().enumerate().any(|(other, p)| {
-                other != place && p.partition_index == wanted.partition_index
-            });
+            let again = topic
+                .partitions
+                .iter()
+                .enumerate()
+                .any(|(other, p)| other != place && p.partition_index == wanted.partition_index);
             partitions.push(if again {
                 failed(wanted.partition_index, ErrorCode::INVALID_REQUEST)
             } else {
                 partition_response(&context, &topic.name, wanted).await
             });
         }
-        topics.push(ListOffsetsTopicResponse { name: topic.name, partitions, ..Default::default() });
+        topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
     }
     ListOffsetsResponse { topics, ..Default::default() }
 }

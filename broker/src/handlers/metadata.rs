@@ -77,7 +77,6 @@ fn brokers(context: &Context, image: &Image) -> Vec<MetadataResponseBroker> {
                 host,
                 port: i32::from(port),
                 rack: broker.rack.clone(),
-                ..Default::default()
             })
         })
         .collect()

@@ -105,16 +105,16 @@ fn with_code(mut topics: Vec<CommitTopicResult>, code: ErrorCode) -> Vec<CommitT
 fn response(committed: Vec<CommitTopicResult>, unknown: Vec<CommitTopicResult>) -> OffsetCommitResponse {
     let mut topics: Vec<OffsetCommitResponseTopic> = Vec::new();
     for topic in committed.into_iter().chain(unknown) {
-        let partitions = topic.partitions.into_iter().map(|(partition_index, error_code)| {
-            OffsetCommitResponsePartition { partition_index, error_code, ..Default::default() }
-        });
+        let partitions = topic
+            .partitions
+            .into_iter()
+            .map(|(partition_index, error_code)| OffsetCommitResponsePartition { partition_index, error_code });
         match topics.iter_mut().find(|known| known.name == topic.name && known.topic_id == topic.topic_id) {
             Some(known) => known.partitions.extend(partitions),
             None => topics.push(OffsetCommitResponseTopic {
                 name: topic.name,
                 topic_id: topic.topic_id,
                 partitions: partitions.collect(),
-                ..Default::default()
             }),
         }
     }

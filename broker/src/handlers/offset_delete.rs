@@ -1,8 +1,8 @@
 //! OffsetDelete: a group forgets offsets of topics that it does not read (KIP-496).
 
+use protocol::ErrorCode;
 use protocol::messages::OffsetDeleteRequest;
 use protocol::messages::offset_delete::*;
-use protocol::ErrorCode;
 use state::group::{GroupRequest, GroupResponse, PartitionsOfTopic};
 
 use crate::context::Context;
@@ -38,9 +38,7 @@ pub(crate) async fn handle(context: Context, request: OffsetDeleteRequest) -> La
                 Ok(GroupResponse::OffsetDelete(refused)) => {
                     OffsetDeleteResponse { error_code: refused.error, ..Default::default() }
                 }
-                Ok(_) => {
-                    OffsetDeleteResponse { error_code: ErrorCode::UNKNOWN_SERVER_ERROR, ..Default::default() }
-                }
+                Ok(_) => OffsetDeleteResponse { error_code: ErrorCode::UNKNOWN_SERVER_ERROR, ..Default::default() },
                 Err(error_code) => OffsetDeleteResponse { error_code, ..Default::default() },
             }
         }),
@@ -48,10 +46,8 @@ pub(crate) async fn handle(context: Context, request: OffsetDeleteRequest) -> La
 }
 
 fn answer(name: String, partitions: Vec<(i32, ErrorCode)>) -> OffsetDeleteResponseTopic {
-    let partitions = partitions.into_iter().map(|(partition_index, error_code)| OffsetDeleteResponsePartition {
-        partition_index,
-        error_code,
-        ..Default::default()
-    });
-    OffsetDeleteResponseTopic { name, partitions: partitions.collect(), ..Default::default() }
+    let partitions = partitions
+        .into_iter()
+        .map(|(partition_index, error_code)| OffsetDeleteResponsePartition { partition_index, error_code });
+    OffsetDeleteResponseTopic { name, partitions: partitions.collect() }
 }

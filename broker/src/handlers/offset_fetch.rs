@@ -122,13 +122,17 @@ fn failed(group_id: String, topics: Vec<PartitionsOfTopic>, error: ErrorCode) ->
 }
 
 fn without_offsets(topic: PartitionsOfTopic, error: ErrorCode) -> FetchedTopic {
-    let partitions = topic.partition_indexes.into_iter().map(|index| state::group::FetchedPartition::missing(index, error));
+    let partitions =
+        topic.partition_indexes.into_iter().map(|index| state::group::FetchedPartition::missing(index, error));
     FetchedTopic { name: topic.name, topic_id: topic.topic_id, partitions: partitions.collect() }
 }
 
 fn response(version: i16, groups: Vec<FetchedGroup>) -> OffsetFetchResponse {
     if version >= FIRST_BATCHED_VERSION {
-        return OffsetFetchResponse { groups: groups.into_iter().map(batched_response).collect(), ..Default::default() };
+        return OffsetFetchResponse {
+            groups: groups.into_iter().map(batched_response).collect(),
+            ..Default::default()
+        };
     }
     let Some(group) = groups.into_iter().next() else { return OffsetFetchResponse::default() };
     let everywhere = if version < FIRST_TOP_LEVEL_ERROR_VERSION { group.error } else { ErrorCode::NONE };
@@ -143,10 +147,8 @@ fn response(version: i16, groups: Vec<FetchedGroup>) -> OffsetFetchResponse {
                 committed_leader_epoch: partition.committed_leader_epoch,
                 metadata: Some(partition.metadata),
                 error_code: if everywhere.is_error() { everywhere } else { partition.error },
-                ..Default::default()
             })
             .collect(),
-        ..Default::default()
     });
     OffsetFetchResponse { topics: topics.collect(), error_code: group.error, ..Default::default() }
 }
@@ -166,15 +168,8 @@ fn batched_response(group: FetchedGroup) -> OffsetFetchResponseGroup {
                 committed_leader_epoch: partition.committed_leader_epoch,
                 metadata: Some(partition.metadata),
                 error_code: partition.error,
-                ..Default::default()
             })
             .collect(),
-        ..Default::default()
     });
-    OffsetFetchResponseGroup {
-        group_id: group.group_id,
-        topics: topics.collect(),
-        error_code: group.error,
-        ..Default::default()
-    }
+    OffsetFetchResponseGroup { group_id: group.group_id, topics: topics.collect(), error_code: group.error }
 }

@@ -17,7 +17,7 @@ pub(crate) async fn handle(context: Context, request: OffsetForLeaderEpochReques
         .map(|topic| {
             let partitions =
                 topic.partitions.iter().map(|wanted| partition_response(&context, &topic.topic, wanted)).collect();
-            OffsetForLeaderTopicResult { topic: topic.topic, partitions, ..Default::default() }
+            OffsetForLeaderTopicResult { topic: topic.topic, partitions }
         })
         .collect();
     OffsetForLeaderEpochResponse { topics, ..Default::default() }

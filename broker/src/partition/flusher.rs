@@ -41,10 +41,8 @@ impl Flusher {
     pub(crate) fn start() -> std::io::Result<(Flusher, JoinHandle<()>)> {
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
         let flusher = Flusher { shared: Arc::clone(&shared) };
-        let thread = std::thread::Builder::new()
-            .name("flusher".into())
-            .stack_size(256 * 1024)
-            .spawn(move || shared.run())?;
+        let thread =
+            std::thread::Builder::new().name("flusher".into()).stack_size(256 * 1024).spawn(move || shared.run())?;
         Ok((flusher, thread))
     }
 

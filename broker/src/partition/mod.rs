@@ -44,7 +44,14 @@ impl fmt::Display for Partition {
 }
 
 impl Partition {
-    fn new(topic: Arc<str>, index: i32, topic_id: Uuid, leader_epoch: i32, log: PartitionLog, flusher: Flusher) -> Self {
+    fn new(
+        topic: Arc<str>,
+        index: i32,
+        topic_id: Uuid,
+        leader_epoch: i32,
+        log: PartitionLog,
+        flusher: Flusher,
+    ) -> Self {
         Partition {
             topic,
             index,

@@ -150,7 +150,9 @@ impl Partition {
         };
         match timestamp {
             -2 => [start].into_iter().take(count).collect(),
-            _ => offsets.into_iter().skip_while(|offset| !wanted(offset)).take(count).map(|(offset, _)| offset).collect(),
+            _ => {
+                offsets.into_iter().skip_while(|offset| !wanted(offset)).take(count).map(|(offset, _)| offset).collect()
+            }
         }
     }
 

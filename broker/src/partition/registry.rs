@@ -137,9 +137,9 @@ impl Partitions {
         let config = self.topic_config(&topic.name);
         match self.log_dir.open_log(&name, topic.id, config.log_config()) {
             Ok(log) => {
-                let epoch = usize::try_from(index).ok().and_then(|i| topic.partitions.get(i)).map_or(0, |p| p.leader_epoch);
-                let partition =
-                    Arc::new(Partition::new(name.topic, index, topic.id, epoch, log, self.flusher.clone()));
+                let epoch =
+                    usize::try_from(index).ok().and_then(|i| topic.partitions.get(i)).map_or(0, |p| p.leader_epoch);
+                let partition = Arc::new(Partition::new(name.topic, index, topic.id, epoch, log, self.flusher.clone()));
                 self.open.insert(key, Arc::clone(&partition));
                 Ok(partition)
             }
@@ -186,7 +186,9 @@ impl Partitions {
         partition.abandon();
         match self.log_dir.delete_log(&partition.log) {
             Ok(()) => info!(%partition, "deleted"),
-            Err(error) => error!(%partition, %error, "a deleted partition's files could not be moved away; they are removed at the next start"),
+            Err(error) => {
+                error!(%partition, %error, "a deleted partition's files could not be moved away; they are removed at the next start")
+            }
         }
     }
 

@@ -5,7 +5,6 @@
 //! rebalance) happens in the writing half's queue, so later requests need not wait for it to start.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -29,7 +28,6 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Who is at the other end.
 pub(crate) struct ConnectionInfo {
-    pub(crate) id: u64,
     pub(crate) peer: SocketAddr,
     /// The address on which this client reached us, which is therefore one it can reach.
     pub(crate) local: SocketAddr,
@@ -38,15 +36,12 @@ pub(crate) struct ConnectionInfo {
     pub(crate) software: OnceLock<(String, String)>,
 }
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
 /// Serves one connection until either side is done with it.
 pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAddr, listener: Arc<Listener>) {
     let Ok(local) = stream.local_addr() else { return };
     // Answers are written whole, so waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
-    let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-    let info = Arc::new(ConnectionInfo { id, peer, local, listener, software: OnceLock::new() });
+    let info = Arc::new(ConnectionInfo { peer, local, listener, software: OnceLock::new() });
 
     let (read_half, mut write_half) = stream.into_split();
     let limit = broker.config().socket_request_max_bytes;

@@ -28,7 +28,9 @@ impl Stranger {
                 "the client speaks TLS to a plaintext listener: set security.protocol=PLAINTEXT (Dapr: authType: none, \
                  or disableTls: true) in the client"
             }
-            Stranger::Http => "the client speaks HTTP to the Kafka port: point it at the HTTP port of the service it wants",
+            Stranger::Http => {
+                "the client speaks HTTP to the Kafka port: point it at the HTTP port of the service it wants"
+            }
         }
     }
 
@@ -37,7 +39,7 @@ impl Stranger {
         match self {
             Stranger::Tls => b"",
             Stranger::Http => {
-                b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 60\r\n\r\n\
+                b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 61\r\n\r\n\
                   This port speaks the Kafka protocol, not HTTP. Use a client.\n"
             }
         }
