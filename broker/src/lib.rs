@@ -18,6 +18,7 @@ mod logging;
 mod memory;
 mod partition;
 mod producer_ids;
+pub mod reference;
 mod run;
 mod server;
 

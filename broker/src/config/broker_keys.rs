@@ -3,7 +3,9 @@
 
 use super::key::Kind::{Boolean, Double, Int, List, Long, Short, String};
 use super::key::{Check, ConfigKey as Key};
-use super::topic_keys::{CLEANUP_POLICIES, CODECS, MIN_SEGMENT_BYTES, TIMESTAMP_TYPES};
+use super::topic_keys::{
+    CLEANUP_POLICIES, CODECS, MIN_SEGMENT_BYTES, NO_DELETE_DELAY, ONE_LZ4_EFFORT, TIMESTAMP_TYPES,
+};
 
 const FOREVER: &str = "9223372036854775807";
 const NO_LIMIT: &str = "2147483647";
@@ -171,7 +173,8 @@ pub(crate) static LOG_KEYS: &[Key] = &[
         .cluster_wide(),
     Key::broker("compression.lz4.level", Int, "9", "Default of the topic key of the same name.")
         .check(Check::Between(1, 17))
-        .cluster_wide(),
+        .cluster_wide()
+        .default_only(ONE_LZ4_EFFORT),
     Key::broker("compression.type", String, "producer", "Default of the topic key of the same name.")
         .check(Check::OneOf(CODECS))
         .cluster_wide(),
@@ -254,7 +257,8 @@ pub(crate) static LOG_KEYS: &[Key] = &[
         .cluster_wide(),
     Key::broker("log.segment.delete.delay.ms", Long, "60000", "Default of `file.delete.delay.ms`.")
         .at_least(0)
-        .cluster_wide(),
+        .cluster_wide()
+        .default_only(NO_DELETE_DELAY),
     Key::broker("message.max.bytes", Int, "1048588", "Default of `max.message.bytes`.").at_least(0).cluster_wide(),
     Key::broker("min.insync.replicas", Int, "1", "Default of the topic key of the same name.")
         .at_least(1)

@@ -28,15 +28,15 @@ pub(crate) struct TopicConfig {
     /// `cleanup.policy` has `delete`.
     pub(crate) delete: bool,
     pub(crate) compression: TopicCompression,
-    pub(crate) file_delete_delay_ms: u64,
+    /// Appended records after which a flush is waited for.
     pub(crate) flush_messages: Option<u64>,
+    /// The longest time an appended record may stay unflushed.
     pub(crate) flush_ms: Option<u64>,
     pub(crate) index_interval_bytes: u32,
     pub(crate) max_message_bytes: u32,
     pub(crate) message_timestamp_after_max_ms: Option<u64>,
     pub(crate) message_timestamp_before_max_ms: Option<u64>,
     pub(crate) message_timestamp_type: TimestampType,
-    pub(crate) min_insync_replicas: usize,
     pub(crate) preallocate: bool,
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) retention_ms: Option<u64>,
@@ -44,7 +44,6 @@ pub(crate) struct TopicConfig {
     pub(crate) segment_index_bytes: u32,
     pub(crate) segment_jitter_ms: u64,
     pub(crate) segment_ms: u64,
-    pub(crate) unclean_leader_election_enable: bool,
     /// `producer.id.expiration.ms` of the broker, which every log applies.
     pub(crate) producer_id_expiration_ms: u64,
 }
@@ -107,7 +106,6 @@ impl TopicConfig {
             compact: values.has("cleanup.policy", "compact"),
             delete: values.has("cleanup.policy", "delete"),
             compression: compression(&values),
-            file_delete_delay_ms: values.unsigned("file.delete.delay.ms"),
             flush_messages: values.limit("flush.messages"),
             flush_ms: values.limit("flush.ms"),
             index_interval_bytes: values.size("index.interval.bytes"),
@@ -118,7 +116,6 @@ impl TopicConfig {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             },
-            min_insync_replicas: values.size("min.insync.replicas") as usize,
             preallocate: values.flag("preallocate"),
             retention_bytes: values.limit("retention.bytes"),
             retention_ms: values.limit("retention.ms"),
@@ -126,7 +123,6 @@ impl TopicConfig {
             segment_index_bytes: values.size("segment.index.bytes"),
             segment_jitter_ms: values.unsigned("segment.jitter.ms"),
             segment_ms: values.unsigned("segment.ms"),
-            unclean_leader_election_enable: values.flag("unclean.leader.election.enable"),
             producer_id_expiration_ms,
         }
     }

@@ -31,6 +31,8 @@ const RETENTION_MS: &[Synonym] = &[
 const SEGMENT_MS: &[Synonym] = &[same("log.roll.ms"), Synonym { broker_key: "log.roll.hours", factor: HOURS_MS }];
 const SEGMENT_JITTER_MS: &[Synonym] =
     &[same("log.roll.jitter.ms"), Synonym { broker_key: "log.roll.jitter.hours", factor: HOURS_MS }];
+pub(super) const ONE_LZ4_EFFORT: &str = "LZ4 is compressed with one effort.";
+pub(super) const NO_DELETE_DELAY: &str = "files are removed at once, and whoever still reads them keeps them.";
 const FLUSH_MS: &[Synonym] = &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")];
 
 /// Every key of a topic, by name.
@@ -60,7 +62,8 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
         &[same("compression.lz4.level")],
         "Effort of LZ4 when `compression.type` is lz4.",
     )
-    .check(Check::Between(1, 17)),
+    .check(Check::Between(1, 17))
+    .default_only(ONE_LZ4_EFFORT),
     Key::topic(
         "compression.type",
         String,
@@ -94,7 +97,8 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
         &[same("log.segment.delete.delay.ms")],
         "How long files of a deleted segment stay on disk, for readers that still hold them, in milliseconds.",
     )
-    .at_least(0),
+    .at_least(0)
+    .default_only(NO_DELETE_DELAY),
     Key::topic(
         "flush.messages",
         Long,
@@ -219,7 +223,8 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
         Int,
         "1",
         &[same("min.insync.replicas")],
-        "In-sync replicas that acks=all needs; with fewer the produce is refused with NOT_ENOUGH_REPLICAS.",
+        "In-sync replicas that acks=all needs; never more than the partition has, \
+         so one node meets every number.",
     )
     .at_least(1),
     Key::topic(
@@ -299,6 +304,7 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
         Boolean,
         "false",
         &[same("unclean.leader.election.enable")],
-        "Whether a replica outside the ISR may become leader when no other is left, losing records.",
+        "Whether a replica outside the ISR may become leader when no other is left, losing records. A \
+         partition with one replica has no other.",
     ),
 ];

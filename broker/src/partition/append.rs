@@ -30,7 +30,7 @@ fn append(partition: &Arc<Partition>, batch: Bytes, origin: AppendOrigin, durabl
         partition.fetch_waiters.progress(size_bytes);
     }
     // A duplicate may still wait for the disk: its first copy was perhaps never acknowledged.
-    let receiver = if durable {
+    let receiver = if durable || partition.is_flush_due() {
         Some(partition.wait_durable(appended.last_offset + 1))
     } else {
         partition.flush_soon();

@@ -12,7 +12,7 @@ use tracing::error;
 use super::Partition;
 
 /// How long data that nobody waits for may stay in the page cache.
-const LAZY_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const LAZY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The door to the flushing thread.
 #[derive(Clone)]

@@ -9,11 +9,13 @@ mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 
 use protocol::{ErrorCode, Uuid};
 use storage::{PartitionLog, StorageError};
 use tokio::sync::oneshot;
+
+use crate::config::TopicConfig;
 
 pub(crate) use append::append_batches;
 pub(crate) use flusher::Flusher;
@@ -30,6 +32,10 @@ pub(crate) struct Partition {
     leader_epoch: AtomicI32,
     log: PartitionLog,
     flusher: Flusher,
+    /// `flush.messages`; `i64::MAX` is never.
+    flush_messages: AtomicI64,
+    /// Whether `flush.ms` is shorter than the pause of lazy flushes, so that every append asks for one at once.
+    flush_at_once: AtomicBool,
     /// Whether it stands in one of the flusher's lists already.
     queued_urgent: AtomicBool,
     queued_lazy: AtomicBool,
@@ -59,6 +65,8 @@ impl Partition {
             leader_epoch: AtomicI32::new(leader_epoch),
             log,
             flusher,
+            flush_messages: AtomicI64::new(i64::MAX),
+            flush_at_once: AtomicBool::new(false),
             queued_urgent: AtomicBool::new(false),
             queued_lazy: AtomicBool::new(false),
             fetch_waiters: FetchWaiters::default(),
@@ -157,9 +165,28 @@ impl Partition {
         receiver
     }
 
+    /// Takes new settings of the topic, at once.
+    fn configure(&self, config: &TopicConfig) {
+        let messages = config.flush_messages.and_then(|messages| i64::try_from(messages).ok());
+        self.flush_messages.store(messages.unwrap_or(i64::MAX), Ordering::Release);
+        let at_once = config.flush_ms.is_some_and(|ms| u128::from(ms) < flusher::LAZY_INTERVAL.as_millis());
+        self.flush_at_once.store(at_once, Ordering::Release);
+        self.log.set_config(config.log_config());
+    }
+
+    /// Whether `flush.messages` asks for a flush before the last append is answered.
+    fn is_flush_due(&self) -> bool {
+        let unflushed = self.log.log_end_offset() - self.log.flushed_offset();
+        unflushed >= self.flush_messages.load(Ordering::Acquire)
+    }
+
     /// Asks for a flush that nobody waits for.
     fn flush_soon(self: &Arc<Self>) {
-        if !self.queued_lazy.swap(true, Ordering::AcqRel) {
+        if self.flush_at_once.load(Ordering::Acquire) {
+            if !self.queued_urgent.swap(true, Ordering::AcqRel) {
+                self.flusher.urgent(self);
+            }
+        } else if !self.queued_lazy.swap(true, Ordering::AcqRel) {
             self.flusher.lazy(self);
         }
     }

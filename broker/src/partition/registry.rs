@@ -140,6 +140,7 @@ impl Partitions {
                 let epoch =
                     usize::try_from(index).ok().and_then(|i| topic.partitions.get(i)).map_or(0, |p| p.leader_epoch);
                 let partition = Arc::new(Partition::new(name.topic, index, topic.id, epoch, log, self.flusher.clone()));
+                partition.configure(&config);
                 self.open.insert(key, Arc::clone(&partition));
                 Ok(partition)
             }
@@ -174,7 +175,7 @@ impl Partitions {
                     let config = configs
                         .entry(topic.name.clone())
                         .or_insert_with(|| TopicConfig::resolve(&self.config.load(), image.topic_configs(&topic.name)));
-                    partition.log.set_config(config.log_config());
+                    partition.configure(config);
                 }
             }
         }
