@@ -38,8 +38,21 @@ impl Failure {
         matches!(self, Failure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// Everything that a person needs: what happened, at which broker, and what can be done.
+    pub(crate) fn explain(&self, bootstrap: &str) -> String {
+        let mut text = format!("ottla: {self}");
+        if matches!(self, Failure::Client(_)) && !text.contains(bootstrap) {
+            text.push_str(&format!(" [broker {bootstrap}]"));
+        }
+        text.push('\n');
+        if let Some(cure) = self.cure() {
+            text.push_str(&format!("  {cure}\n"));
+        }
+        text
+    }
+
     /// What to do about it, if there is something.
-    pub(crate) fn cure(&self) -> Option<&'static str> {
+    fn cure(&self) -> Option<&'static str> {
         match self {
             Failure::Client(ClientError::NoBroker { .. } | ClientError::Io { .. }) => {
                 Some("start a broker with `ottla`, or name another with --bootstrap-server or $OTTLA_BOOTSTRAP_SERVER")
@@ -85,5 +98,30 @@ impl fmt::Display for Failure {
             Failure::Io(error) => error.fmt(f),
             Failure::Input(text) => f.write_str(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_broker_once_and_the_cure() {
+        let unknown = ClientError::check("topic t", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None).unwrap_err();
+        let text = Failure::from(unknown).explain("k:1");
+        assert!(
+            text.starts_with("ottla: topic t: UNKNOWN_TOPIC_OR_PARTITION [broker k:1]\n  `ottla topic list`"),
+            "{text}"
+        );
+        let refused = ClientError::NoBroker { reason: "k:1: Connection refused".into() };
+        let text = Failure::from(refused).explain("k:1");
+        assert!(text.starts_with("ottla: no broker answers: k:1: Connection refused\n  start a broker"), "{text}");
+        assert_eq!(Failure::Input("line 1 is bad".into()).explain("k:1"), "ottla: line 1 is bad\n");
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        assert!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).is_closed_pipe());
+        assert!(!Failure::from(io::Error::from(io::ErrorKind::NotFound)).is_closed_pipe());
     }
 }

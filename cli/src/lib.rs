@@ -38,10 +38,7 @@ pub fn run(tool: Tool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("ottla: {failure} [broker {}]", tool.bootstrap);
-            if let Some(cure) = failure.cure() {
-                eprintln!("  {cure}");
-            }
+            eprint!("{}", failure.explain(&tool.bootstrap));
             ExitCode::FAILURE
         }
     }

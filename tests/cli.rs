@@ -1,0 +1,292 @@
+//! The one binary as its users run it: a broker in a process of its own, and every tool against it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const OTTLA: &str = env!("CARGO_BIN_EXE_ottla");
+/// For anything to happen, on a machine that is busy with other tests.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Nothing more to read; the broker answers a fetch within half of it.
+const QUIET_MS: &str = "1500";
+
+/// A broker on a port of its own. It is killed when the test ends.
+struct Broker {
+    process: Child,
+    address: String,
+    _directory: TempDir,
+}
+
+impl Broker {
+    fn start(words: &[&str]) -> Broker {
+        let directory = tempfile::tempdir().unwrap();
+        let mut process = ottla()
+            .args(words)
+            .args(["--set", "listeners=PLAINTEXT://127.0.0.1:0", "--set", "num.partitions=1"])
+            .args(["--set", &format!("log.dirs={}", directory.path().display())])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        let address = listener(log).unwrap_or_else(|log| panic!("the broker does not say where it listens:\n{log}"));
+        Broker { process, address, _directory: directory }
+    }
+
+    fn tool(&self, words: &[&str]) -> Command {
+        let mut command = ottla();
+        command.args(words).env("OTTLA_BOOTSTRAP_SERVER", &self.address);
+        command
+    }
+
+    /// What a tool printed; it must succeed.
+    fn run(&self, words: &[&str]) -> String {
+        self.run_with(words, "")
+    }
+
+    fn run_with(&self, words: &[&str], input: &str) -> String {
+        let output = finish(self.tool(words), input);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// What a tool complained about; it must fail with code 1.
+    fn refused(&self, words: &[&str], input: &str) -> String {
+        let output = finish(self.tool(words), input);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {}", text(&output.stdout));
+        text(&output.stderr)
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        serde_json::from_str(&self.run(words)).unwrap()
+    }
+
+    /// Waits until a group is as described.
+    fn await_group(&self, group: &str, is_there: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let output = finish(self.tool(&["group", "describe", group, "-o", "json"]), "");
+            let description: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            if is_there(&description) {
+                return description;
+            }
+            assert!(begun.elapsed() < DEADLINE, "group {group}: {description}");
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn ottla() -> Command {
+    let mut command = Command::new(OTTLA);
+    command.env_remove("OTTLA_BOOTSTRAP_SERVER").stdin(Stdio::null());
+    command
+}
+
+fn finish(mut command: Command, input: &str) -> Output {
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A tool that fails early does not read its input.
+    let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
+    process.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Reads the log until it says where the broker listens, and goes on reading so that the broker never waits.
+fn listener(mut log: impl BufRead + Send + 'static) -> Result<String, String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut seen = String::new();
+        loop {
+            let before = seen.len();
+            if log.read_line(&mut seen).unwrap_or(0) == 0 {
+                let _ = sender.send(Err(seen));
+                return;
+            }
+            let address = seen[before..].split_once("listeners=[").and_then(|(_, rest)| rest.split_once(']'));
+            if let Some((address, _)) = address {
+                let _ = sender.send(Ok(address.to_string()));
+                break;
+            }
+        }
+        let _ = std::io::copy(&mut log, &mut std::io::sink());
+    });
+    receiver.recv_timeout(DEADLINE).unwrap_or_else(|_| Err("nothing, and it still runs".into()))
+}
+
+/// Sends SIGINT, as Ctrl-C does.
+fn interrupt(process: &Child) {
+    let status = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn topics_are_created_listed_described_and_deleted() {
+    let broker = Broker::start(&["broker"]);
+    let created = broker.run(&["topic", "create", "orders", "--partitions", "3", "--config", "retention.ms=60000"]);
+    assert_eq!(created, "created topic orders with 3 partitions and 1 replica\n");
+    assert_eq!(broker.run(&["topic", "create", "plain"]), "created topic plain with 1 partition and 1 replica\n");
+    let refused = broker.refused(&["topic", "create", "orders"], "");
+    assert!(refused.contains("TOPIC_ALREADY_EXISTS") && refused.contains(&broker.address), "{refused}");
+    assert!(refused.contains("--if-not-exists"), "{refused}");
+    broker.run(&["topic", "create", "orders", "--if-not-exists"]);
+
+    assert_eq!(
+        broker.run(&["topic", "list"]),
+        "NAME    PARTITIONS  REPLICAS\norders           3         1\nplain            1         1\n"
+    );
+    let listed = broker.json(&["topic", "list", "-o", "json"]);
+    assert_eq!(listed[0], json!({"name": "orders", "partitions": 3, "replication_factor": 1, "internal": false}));
+
+    broker.run_with(&["produce", "orders", "--partition", "1"], "a\nb\n");
+    let described = broker.json(&["topic", "describe", "orders", "-o", "json"]);
+    assert_eq!(described[0]["configs"], json!({"retention.ms": "60000"}));
+    let offsets = |place: usize| {
+        let partition = &described[0]["partitions"][place];
+        (partition["first_offset"].as_i64(), partition["next_offset"].as_i64())
+    };
+    assert_eq!([0, 1, 2].map(offsets), [(Some(0), Some(0)), (Some(0), Some(2)), (Some(0), Some(0))]);
+
+    assert_eq!(broker.run(&["topic", "delete", "orders", "plain"]), "deleted topic orders\ndeleted topic plain\n");
+    assert_eq!(broker.run(&["topic", "list"]), "NAME  PARTITIONS  REPLICAS\n");
+    let refused = broker.refused(&["topic", "describe", "orders"], "");
+    assert!(refused.contains("UNKNOWN_TOPIC_OR_PARTITION"), "{refused}");
+    broker.refused(&["topic", "delete", "orders"], "");
+    broker.run(&["topic", "delete", "orders", "--if-exists"]);
+}
+
+#[test]
+fn what_is_produced_is_consumed() {
+    // Without the word `broker`.
+    let broker = Broker::start(&[]);
+    broker.run(&["topic", "create", "t", "--partitions", "2"]);
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        broker.run_with(&["produce", "t", "-k", ":", "-z", codec], &format!("key:{codec}\r\n"));
+    }
+    broker.run_with(&["produce", "t", "-k", ":", "--idempotent"], "key:idempotent\n");
+    broker.run_with(&["produce", "t", "-k", ":", "--acks", "1"], "key:leader");
+    broker.run_with(&["produce", "t", "-k", ":", "--acks", "0"], "key:nobody\n");
+
+    let all = ["consume", "t", "--from-beginning", "-n", "8"];
+    let values = "none\ngzip\nsnappy\nlz4\nzstd\nidempotent\nleader\nnobody\n";
+    assert_eq!(broker.run(&all), values, "one key, one partition, one order");
+    let with_keys = broker.run(&["consume", "t", "--from-beginning", "-n", "1", "--print-key", "--print-offset"]);
+    assert_eq!(with_keys, "Offset:0\tkey\tnone\n");
+    let one: Value =
+        serde_json::from_str(&broker.run(&["consume", "t", "--from-beginning", "-n", "1", "--json"])).unwrap();
+    assert_eq!((&one["key"], &one["value"], &one["offset"]), (&json!("key"), &json!("none"), &json!(0)));
+
+    let partition = one["partition"].to_string();
+    let from_six = broker.run(&["consume", "t", "-p", &partition, "--offset", "6", "--timeout-ms", QUIET_MS]);
+    assert_eq!(from_six, "leader\nnobody\n");
+    assert_eq!(broker.run(&["consume", "t", "-p", &partition, "--offset", "-1", "-n", "1"]), "nobody\n");
+    let refused = broker.refused(&["consume", "t", "-p", &partition, "--offset", "99"], "");
+    assert!(refused.contains("OFFSET_OUT_OF_RANGE"), "{refused}");
+
+    let refused = broker.refused(&["produce", "t", "-k", ":"], "k:v\nno key\n");
+    assert_eq!(refused, "ottla: line 2 has no \":\" between key and value\n");
+    broker.refused(&["produce", "t", "--partition", "9"], "x\n");
+    broker.refused(&["consume", "nowhere"], "");
+}
+
+#[test]
+fn many_lines_come_back_in_order() {
+    let broker = Broker::start(&["broker"]);
+    let lines: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
+    broker.run_with(&["produce", "fresh", "-z", "lz4"], &lines);
+    let back = broker.run(&["consume", "fresh", "--from-beginning", "-n", "200000"]);
+    assert!(back == lines, "{} bytes in, {} bytes out", lines.len(), back.len());
+}
+
+#[test]
+fn a_group_shares_a_topic_and_remembers_its_place() {
+    let broker = Broker::start(&["broker"]);
+    broker.run(&["topic", "create", "t", "--partitions", "2"]);
+    broker.run_with(&["produce", "t", "-p", "0"], "a\nb\n");
+    broker.run_with(&["produce", "t", "-p", "1"], "c\n");
+    let consume = ["consume", "t", "--group", "g", "--from-beginning"];
+    let first = broker.run(&[&consume[..], &["-n", "3"]].concat());
+    assert_eq!(sorted(&first), ["a", "b", "c"]);
+
+    let listed = broker.json(&["group", "list", "-o", "json"]);
+    assert_eq!((&listed[0]["group"], &listed[0]["state"]), (&json!("g"), &json!("Empty")), "it has left");
+    broker.run_with(&["produce", "t", "-p", "0"], "d\n");
+    let described = broker.json(&["group", "describe", "g", "-o", "json"]);
+    let position = &described["positions"][0];
+    assert_eq!([&position["committed"], &position["end"], &position["lag"]], [&json!(2), &json!(3), &json!(1)]);
+    assert_eq!(broker.run(&[&consume[..], &["-n", "1"]].concat()), "d\n", "what is committed is not read again");
+
+    let mut members: Vec<Child> =
+        (0..2).map(|_| broker.tool(&consume).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let shared = broker.await_group("g", |group| {
+        let assigned =
+            group["members"].as_array().into_iter().flatten().filter(|member| member["assigned"]["t"] != Value::Null);
+        group["state"] == "Stable" && assigned.count() == 2
+    });
+    assert_eq!(shared["assignor"], "range");
+    broker.run_with(&["produce", "t", "-p", "0"], "e\n");
+    broker.run_with(&["produce", "t", "-p", "1"], "f\n");
+    let mut seen = Vec::new();
+    for member in &mut members {
+        let mut line = String::new();
+        BufReader::new(member.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        seen.push(line);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["e\n", "f\n"], "each read one partition");
+
+    for member in &mut members {
+        interrupt(member);
+        assert_eq!(member.wait().unwrap().code(), Some(0), "Ctrl-C is no failure");
+        let mut rest = String::new();
+        member.stdout.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+    }
+    let left = broker.await_group("g", |group| group["state"] == "Empty");
+    let lag: Vec<i64> =
+        left["positions"].as_array().unwrap().iter().filter_map(|position| position["lag"].as_i64()).collect();
+    assert_eq!(lag, [0, 0], "both committed before they left");
+    let refused = broker.refused(&["group", "describe", "nobody"], "");
+    assert!(refused.contains("`ottla group list`"), "{refused}");
+}
+
+#[test]
+fn a_missing_broker_is_named_and_a_wrong_word_explained() {
+    // A port that was free a moment ago.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = ottla();
+    command.args(["topic", "list", "-b", &address]);
+    let output = finish(command, "");
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaint.contains(&address) && complaint.contains("--bootstrap-server"), "{complaint}");
+    for words in [&["topic"][..], &["topic", "create"], &["nonsense"], &["--set", "a=b", "topic", "list"]] {
+        let mut command = ottla();
+        command.args(words);
+        assert_eq!(finish(command, "").status.code(), Some(2), "{words:?}");
+    }
+}
+
+#[test]
+fn a_broker_stops_cleanly_when_asked() {
+    let mut broker = Broker::start(&["broker"]);
+    broker.run_with(&["produce", "t"], "kept\n");
+    interrupt(&broker.process);
+    assert_eq!(broker.process.wait().unwrap().code(), Some(0));
+}
