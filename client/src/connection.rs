@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer taken, bytes, as in Kafka's clients.
 const ANSWER_MAX_BYTES: usize = 100 << 20;
+/// The version in which to ask for versions; what came later says nothing to us.
+const NEWEST_API_VERSIONS: i16 = 3;
 
 /// An open connection. Requests may be sent from several tasks at once; answers find their way.
 pub struct Connection {
@@ -176,10 +178,12 @@ impl Connection {
             client_software_name: "ottla".into(),
             client_software_version: env!("CARGO_PKG_VERSION").into(),
         };
-        let mut answer = self.send_version(&request, 3).await?;
-        if answer.error_code == ErrorCode::UNSUPPORTED_VERSION {
-            answer = self.send_version(&request, 0).await?;
-        }
+        let answer = match self.send_version(&request, NEWEST_API_VERSIONS).await {
+            Ok(answer) if answer.error_code != ErrorCode::UNSUPPORTED_VERSION => answer,
+            // A broker that does not know the version says so in version 0, whatever was asked (KIP-511).
+            Ok(_) | Err(ClientError::Decode { .. }) => self.send_version(&request, 0).await?,
+            Err(failure) => return Err(failure),
+        };
         ClientError::check("ApiVersions", answer.error_code, None)?;
         Ok(answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect())
     }

@@ -5,6 +5,8 @@ use std::io;
 use protocol::ErrorCode;
 use protocol::wire::DecodeError;
 
+use crate::TopicPartition;
+
 /// Why a request has no answer, or a bad one.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -73,6 +75,11 @@ impl ClientError {
     /// When `code` is not NONE.
     pub fn check(what: impl Into<String>, code: ErrorCode, message: Option<String>) -> Result<(), ClientError> {
         if code.is_none() { Ok(()) } else { Err(ClientError::Kafka { what: what.into(), code, message }) }
+    }
+
+    /// An answer that should say something about a partition and does not.
+    pub(crate) fn silent_about(place: &TopicPartition) -> ClientError {
+        ClientError::Corrupt { what: format!("the answer about {place}"), reason: "it says nothing about it".into() }
     }
 
     /// The code, if the broker gave one.

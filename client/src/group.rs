@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::membership::{Coordinator, Identity};
+use crate::membership::{Coordinator, Identity, Synced};
 use crate::retry::Retries;
 use crate::{
     ClientError, Cluster, Consumer, FetchedRecord, StartOffset, TopicPartition, fetch_committed, list_offsets,
@@ -33,6 +33,8 @@ pub struct GroupConfig {
     pub rebalance_timeout: Duration,
     /// How often to say that one is alive; well below the session's timeout.
     pub heartbeat_interval: Duration,
+    /// How often the leader of the group looks whether topics have appeared, gone or grown.
+    pub metadata_interval: Duration,
     /// How often [`GroupConsumer::next`] commits what it gave out before; never, if not set.
     pub commit_interval: Option<Duration>,
     /// A name that lasts over restarts (KIP-345): a member that comes back in time gets its partitions back without a
@@ -41,8 +43,8 @@ pub struct GroupConfig {
 }
 
 impl GroupConfig {
-    /// A member with the defaults of Kafka's consumer: 45 s session, 5 min rebalance, 3 s heartbeat, a commit every
-    /// 5 s, and a start at the end.
+    /// A member with the defaults of Kafka's consumer: 45 s session, 5 min rebalance, 3 s heartbeat, a look at the
+    /// topics every 5 min, a commit every 5 s, and a start at the end.
     pub fn new(group_id: &str, topics: &[&str]) -> GroupConfig {
         GroupConfig {
             group_id: group_id.into(),
@@ -51,6 +53,7 @@ impl GroupConfig {
             session_timeout: Duration::from_secs(45),
             rebalance_timeout: Duration::from_secs(300),
             heartbeat_interval: Duration::from_secs(3),
+            metadata_interval: Duration::from_secs(300),
             commit_interval: Some(Duration::from_secs(5)),
             group_instance_id: None,
         }
@@ -242,8 +245,8 @@ impl GroupConsumer {
         }
         self.coordinator.check("JoinGroup", joined.error_code)?;
         self.identity.generation_id = joined.generation_id;
-        let assigned = self.coordinator.sync(&joined).await?;
-        let heart = Heart::start(Arc::clone(&self.coordinator), self.identity.clone());
+        let Synced { assigned, dealt } = self.coordinator.sync(&joined).await?;
+        let heart = Heart::start(Arc::clone(&self.coordinator), self.identity.clone(), dealt);
         let start = self.coordinator.config.start;
         let group_id = &self.coordinator.config.group_id;
         let committed = match assigned.is_empty() {
@@ -263,24 +266,46 @@ impl GroupConsumer {
 }
 
 impl Heart {
-    fn start(coordinator: Arc<Coordinator>, identity: Identity) -> Heart {
+    fn start(coordinator: Arc<Coordinator>, identity: Identity, dealt: Option<BTreeMap<String, i32>>) -> Heart {
         let (stop, stopped) = watch::channel(None);
         let task = tokio::spawn(async move {
-            let mut retries = Retries::default();
-            loop {
-                tokio::time::sleep(coordinator.config.heartbeat_interval).await;
-                let Err(failure) = coordinator.heartbeat(&identity).await else {
-                    retries.reset();
-                    continue;
-                };
-                let code = failure.code().unwrap_or(ErrorCode::NETWORK_EXCEPTION);
-                let is_over = code == ErrorCode::REBALANCE_IN_PROGRESS || retries.after(failure).await.is_err();
-                if is_over {
-                    let _ = stop.send(Some(code));
-                    return;
-                }
-            }
+            let code = tokio::select! {
+                code = beat(&coordinator, &identity) => code,
+                code = watch_topics(&coordinator, dealt) => code,
+            };
+            let _ = stop.send(Some(code));
         });
         Heart { task, stopped }
+    }
+}
+
+/// Says that we are alive until it is no use any more; answers why.
+async fn beat(coordinator: &Coordinator, identity: &Identity) -> ErrorCode {
+    let mut retries = Retries::default();
+    loop {
+        tokio::time::sleep(coordinator.config.heartbeat_interval).await;
+        let Err(failure) = coordinator.heartbeat(identity).await else {
+            retries.reset();
+            continue;
+        };
+        let code = failure.code().unwrap_or(ErrorCode::NETWORK_EXCEPTION);
+        if code == ErrorCode::REBALANCE_IN_PROGRESS || retries.after(failure).await.is_err() {
+            return code;
+        }
+    }
+}
+
+/// Ends when the topics are not what the leader dealt out: it has to join again, and with it everybody.
+async fn watch_topics(coordinator: &Coordinator, dealt: Option<BTreeMap<String, i32>>) -> ErrorCode {
+    let Some(dealt) = dealt else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(coordinator.config.metadata_interval).await;
+        // Others' topics that did not exist are not in `dealt`; ours are asked for in any case.
+        let names = dealt.keys().chain(&coordinator.config.topics);
+        match coordinator.partition_counts(names).await {
+            Ok(now) if now != dealt => return ErrorCode::REBALANCE_IN_PROGRESS,
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the topics cannot be looked at"),
+        }
     }
 }

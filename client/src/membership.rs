@@ -45,6 +45,14 @@ pub(crate) struct Identity {
     pub(crate) generation_id: i32,
 }
 
+/// What a member knows after a rebalance.
+pub(crate) struct Synced {
+    /// Its own partitions.
+    pub(crate) assigned: Vec<TopicPartition>,
+    /// What it dealt out, if it is the leader: how many partitions each topic had.
+    pub(crate) dealt: Option<BTreeMap<String, i32>>,
+}
+
 impl Default for Identity {
     fn default() -> Identity {
         Identity { member_id: String::new(), generation_id: -1 }
@@ -79,8 +87,18 @@ impl Coordinator {
     }
 
     /// Tells the assignment, if `joined` says that this member is to make it, and learns its own part.
-    pub(crate) async fn sync(&self, joined: &JoinGroupResponse) -> Result<Vec<TopicPartition>, ClientError> {
+    pub(crate) async fn sync(&self, joined: &JoinGroupResponse) -> Result<Synced, ClientError> {
         let is_leader = joined.leader == joined.member_id && !joined.skip_assignment;
+        let mut members = Vec::new();
+        let mut dealt = None;
+        if is_leader {
+            members = subscribers(joined)?;
+            let topics = members.iter().flat_map(|member| &member.topics);
+            dealt = Some(self.partition_counts(topics).await?);
+        }
+        let assignments = assign_ranges(members, dealt.as_ref().unwrap_or(&BTreeMap::new()));
+        let assignment =
+            |(member_id, places)| SyncGroupRequestAssignment { member_id, assignment: write_assignment(places) };
         let request = SyncGroupRequest {
             group_id: self.config.group_id.clone(),
             generation_id: joined.generation_id,
@@ -88,38 +106,17 @@ impl Coordinator {
             group_instance_id: self.config.group_instance_id.clone(),
             protocol_type: Some(PROTOCOL_TYPE.into()),
             protocol_name: Some(RANGE.into()),
-            assignments: if is_leader { self.assignments(joined).await? } else { Vec::new() },
+            assignments: assignments.into_iter().map(assignment).collect(),
         };
         let answer = self.send(&request, i16::MAX, self.config.rebalance_timeout).await?;
         self.check("SyncGroup", answer.error_code)?;
-        self.read_assignment(answer.assignment)
-    }
-
-    async fn assignments(&self, joined: &JoinGroupResponse) -> Result<Vec<SyncGroupRequestAssignment>, ClientError> {
-        let mut members = Vec::with_capacity(joined.members.len());
-        for member in &joined.members {
-            let subscription: ConsumerProtocolSubscription = internal::decode_or_newer(member.metadata.clone())
-                .map_err(|error| ClientError::Corrupt {
-                    what: format!("the subscription of member {}", member.member_id),
-                    reason: error.to_string(),
-                })?;
-            members.push(Subscriber {
-                member_id: member.member_id.clone(),
-                group_instance_id: member.group_instance_id.clone(),
-                topics: subscription.topics,
-            });
-        }
-        let partitions = self.partition_counts(members.iter().flat_map(|member| &member.topics)).await?;
-        let assignment = assign_ranges(members, &partitions)
-            .into_iter()
-            .map(|(member_id, places)| SyncGroupRequestAssignment { member_id, assignment: write_assignment(places) });
-        Ok(assignment.collect())
+        Ok(Synced { assigned: self.read_assignment(answer.assignment)?, dealt })
     }
 
     /// How many partitions each topic has. A topic that does not exist yet is left out.
-    async fn partition_counts(
+    pub(crate) async fn partition_counts<'t>(
         &self,
-        topics: impl Iterator<Item = &String>,
+        topics: impl Iterator<Item = &'t String>,
     ) -> Result<BTreeMap<String, i32>, ClientError> {
         let mut names: Vec<&str> = topics.map(String::as_str).collect();
         names.sort_unstable();
@@ -249,6 +246,24 @@ impl Coordinator {
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Connection>>> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The members of a group and what each wants, as only the leader learns.
+fn subscribers(joined: &JoinGroupResponse) -> Result<Vec<Subscriber>, ClientError> {
+    let mut members = Vec::with_capacity(joined.members.len());
+    for member in &joined.members {
+        let subscription: ConsumerProtocolSubscription =
+            internal::decode_or_newer(member.metadata.clone()).map_err(|error| ClientError::Corrupt {
+                what: format!("the subscription of member {}", member.member_id),
+                reason: error.to_string(),
+            })?;
+        members.push(Subscriber {
+            member_id: member.member_id.clone(),
+            group_instance_id: member.group_instance_id.clone(),
+            topics: subscription.topics,
+        });
+    }
+    Ok(members)
 }
 
 fn write_assignment(places: Vec<TopicPartition>) -> Bytes {

@@ -64,6 +64,8 @@ async fn at_timestamp(
         if let Err(failure) = ask_leaders(cluster, &missing, timestamp, &mut found).await {
             retries.after(failure).await?;
             missing.iter().for_each(|p| cluster.forget_topic(&p.topic));
+        } else if let Some(forgotten) = partitions.iter().find(|p| !found.contains_key(*p)) {
+            return Err(ClientError::silent_about(forgotten));
         }
     }
 }

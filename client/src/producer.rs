@@ -165,12 +165,9 @@ impl Producer {
     /// [`ClientError`]. After a lost connection it is unknown whether the batch was written.
     pub async fn send_batch(&self, topic: &str, partition: i32, batch: Bytes) -> Result<Written, ClientError> {
         let topic = self.cluster.known_topic(topic).await?;
-        let answers = self.exchange(&topic, topic.leader(partition)?, vec![(partition, batch)]).await?;
-        let (_, result) = answers.into_iter().next().ok_or_else(|| ClientError::Corrupt {
-            what: format!("the answer about {}-{partition}", topic.name),
-            reason: "it says nothing about the partition".into(),
-        })?;
-        result
+        let mut answers = self.exchange(&topic, topic.leader(partition)?, vec![(partition, batch)]).await?;
+        let silent = || Err(ClientError::silent_about(&TopicPartition::new(Arc::clone(&topic.name), partition)));
+        answers.remove(&partition).unwrap_or_else(silent)
     }
 
     /// Sends the next batch of each partition to its leader, and takes what was written off `pending`.
@@ -261,7 +258,7 @@ impl Producer {
         topic: &TopicMetadata,
         leader: i32,
         batches: Vec<(i32, Bytes)>,
-    ) -> Result<Vec<(i32, Result<Written, ClientError>)>, ClientError> {
+    ) -> Result<BTreeMap<i32, Result<Written, ClientError>>, ClientError> {
         let connection = self.cluster.broker(leader).await?;
         let newest = if topic.id.is_zero() { LAST_NAME_VERSION } else { i16::MAX };
         let version = connection.version_up_to::<ProduceRequest>(newest)?;
@@ -286,13 +283,19 @@ impl Producer {
         }
         let answer = connection.send_version(&request, version).await?;
         let answers = answer.responses.into_iter().flat_map(|topic| topic.partition_responses);
-        let results = answers.map(|answer| {
-            let written = Written { base_offset: answer.base_offset, log_append_time_ms: answer.log_append_time_ms };
-            let what = format!("{}-{}", topic.name, answer.index);
-            let result = ClientError::check(what, answer.error_code, answer.error_message).map(|()| written);
-            (answer.index, result)
-        });
-        Ok(results.collect())
+        let mut results: BTreeMap<i32, Result<Written, ClientError>> = answers
+            .map(|answer| {
+                let written =
+                    Written { base_offset: answer.base_offset, log_append_time_ms: answer.log_append_time_ms };
+                let what = format!("{}-{}", topic.name, answer.index);
+                (answer.index, ClientError::check(what, answer.error_code, answer.error_message).map(|()| written))
+            })
+            .collect();
+        for partition in partitions {
+            let silent = || Err(ClientError::silent_about(&TopicPartition::new(Arc::clone(&topic.name), partition)));
+            results.entry(partition).or_insert_with(silent);
+        }
+        Ok(results)
     }
 }
 
