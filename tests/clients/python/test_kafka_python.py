@@ -49,6 +49,8 @@ class Suite(Watched, unittest.TestCase):
         super().setUp()
         # A member may be elected leader before it has the metadata of what it subscribed to; it then rebalances again.
         self.expect_log("No partition metadata for topic")
+        # A consumer that is closed while it refreshes its metadata calls that a failure.
+        self.expect_log("Metadata refresh: failed Cancelled")
         self.admin = self.opened(KafkaAdminClient(bootstrap_servers=BROKER))
 
     def tearDown(self):
@@ -291,6 +293,8 @@ class Member(ConsumerRebalanceListener):
     def __init__(self, group, topic, **settings):
         self.consumer = consumer(group_id=group, auto_commit_interval_ms=200, **settings)
         self.seen, self.partitions, self.running = [], set(), True
+        # Without metadata at hand the first join now and then ends in a loop that never gets an assignment.
+        self.consumer.partitions_for_topic(topic)
         self.consumer.subscribe([topic], listener=self)
         self.thread = threading.Thread(target=self.work, daemon=True)
         self.thread.start()
