@@ -1,41 +1,20 @@
 //! The one binary as its users run it: a broker in a process of its own, and every tool against it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod process;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use process::{Broker, DEADLINE, interrupt, ottla};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-const OTTLA: &str = env!("CARGO_BIN_EXE_ottla");
-/// For anything to happen, on a machine that is busy with other tests.
-const DEADLINE: Duration = Duration::from_secs(60);
 /// Nothing more to read; the broker answers a fetch within half of it.
 const QUIET_MS: &str = "1500";
 
-/// A broker on a port of its own. It is killed when the test ends.
-struct Broker {
-    process: Child,
-    address: String,
-    _directory: TempDir,
-}
-
 impl Broker {
-    fn start(words: &[&str]) -> Broker {
-        let directory = tempfile::tempdir().unwrap();
-        let mut process = ottla()
-            .args(words)
-            .args(["--set", "listeners=PLAINTEXT://127.0.0.1:0", "--set", "num.partitions=1"])
-            .args(["--set", &format!("log.dirs={}", directory.path().display())])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(process.stderr.take().unwrap());
-        let address = listener(log).unwrap_or_else(|log| panic!("the broker does not say where it listens:\n{log}"));
-        Broker { process, address, _directory: directory }
-    }
-
     fn tool(&self, words: &[&str]) -> Command {
         let mut command = ottla();
         command.args(words).env("OTTLA_BOOTSTRAP_SERVER", &self.address);
@@ -63,32 +42,6 @@ impl Broker {
     fn json(&self, words: &[&str]) -> Value {
         serde_json::from_str(&self.run(words)).unwrap()
     }
-
-    /// Waits until a group is as described.
-    fn await_group(&self, group: &str, is_there: impl Fn(&Value) -> bool) -> Value {
-        let begun = Instant::now();
-        loop {
-            let output = finish(self.tool(&["group", "describe", group, "-o", "json"]), "");
-            let description: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-            if is_there(&description) {
-                return description;
-            }
-            assert!(begun.elapsed() < DEADLINE, "group {group}: {description}");
-        }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn ottla() -> Command {
-    let mut command = Command::new(OTTLA);
-    command.env_remove("OTTLA_BOOTSTRAP_SERVER").stdin(Stdio::null());
-    command
 }
 
 fn finish(mut command: Command, input: &str) -> Output {
@@ -102,32 +55,17 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Reads the log until it says where the broker listens, and goes on reading so that the broker never waits.
-fn listener(mut log: impl BufRead + Send + 'static) -> Result<String, String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut seen = String::new();
-        loop {
-            let before = seen.len();
-            if log.read_line(&mut seen).unwrap_or(0) == 0 {
-                let _ = sender.send(Err(seen));
-                return;
-            }
-            let address = seen[before..].split_once("listeners=[").and_then(|(_, rest)| rest.split_once(']'));
-            if let Some((address, _)) = address {
-                let _ = sender.send(Ok(address.to_string()));
-                break;
-            }
+/// Waits until a group is as described.
+fn await_group(broker: &Broker, group: &str, is_there: impl Fn(&Value) -> bool) -> Value {
+    let begun = Instant::now();
+    loop {
+        let output = finish(broker.tool(&["group", "describe", group, "-o", "json"]), "");
+        let description: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        if is_there(&description) {
+            return description;
         }
-        let _ = std::io::copy(&mut log, &mut std::io::sink());
-    });
-    receiver.recv_timeout(DEADLINE).unwrap_or_else(|_| Err("nothing, and it still runs".into()))
-}
-
-/// Sends SIGINT, as Ctrl-C does.
-fn interrupt(process: &Child) {
-    let status = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(status.success());
+        assert!(begun.elapsed() < DEADLINE, "group {group}: {description}");
+    }
 }
 
 fn sorted(text: &str) -> Vec<&str> {
@@ -234,7 +172,7 @@ fn a_group_shares_a_topic_and_remembers_its_place() {
 
     let mut members: Vec<Child> =
         (0..2).map(|_| broker.tool(&consume).stdout(Stdio::piped()).spawn().unwrap()).collect();
-    let shared = broker.await_group("g", |group| {
+    let shared = await_group(&broker, "g", |group| {
         let assigned =
             group["members"].as_array().into_iter().flatten().filter(|member| member["assigned"]["t"] != Value::Null);
         group["state"] == "Stable" && assigned.count() == 2
@@ -258,7 +196,7 @@ fn a_group_shares_a_topic_and_remembers_its_place() {
         member.stdout.as_mut().unwrap().read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "");
     }
-    let left = broker.await_group("g", |group| group["state"] == "Empty");
+    let left = await_group(&broker, "g", |group| group["state"] == "Empty");
     let lag: Vec<i64> =
         left["positions"].as_array().unwrap().iter().filter_map(|position| position["lag"].as_i64()).collect();
     assert_eq!(lag, [0, 0], "both committed before they left");
@@ -284,9 +222,18 @@ fn a_missing_broker_is_named_and_a_wrong_word_explained() {
 }
 
 #[test]
-fn a_broker_stops_cleanly_when_asked() {
+fn a_broker_stops_when_asked_and_keeps_what_it_had() {
     let mut broker = Broker::start(&["broker"]);
+    broker.run(&["topic", "create", "t", "--config", "max.message.bytes=5000"]);
     broker.run_with(&["produce", "t"], "kept\n");
-    interrupt(&broker.process);
-    assert_eq!(broker.process.wait().unwrap().code(), Some(0));
+    broker.run(&["consume", "t", "--group", "g", "--from-beginning", "-n", "1"]);
+    let describe = ["topic", "describe", "t", "-o", "json"];
+    let mut topic = broker.json(&describe);
+    let group = broker.run(&["group", "describe", "g"]);
+    broker.restart();
+    // Whoever leads after a restart leads anew.
+    topic[0]["partitions"][0]["leader_epoch"] = json!(1);
+    assert_eq!(broker.json(&describe), topic);
+    assert_eq!(broker.run(&["group", "describe", "g"]), group);
+    assert_eq!(broker.run(&["consume", "t", "--from-beginning", "-n", "1"]), "kept\n");
 }
