@@ -7,7 +7,8 @@
 //! Kubernetes puts variables of its own into every pod: where a Service is called `kafka`, there is `KAFKA_PORT`. Those
 //! describe other pods and are nobody's settings.
 
-/// Variables of Kafka's images that configure the JVM, the logging library or the image itself.
+/// Variables of Kafka's images that configure the JVM, the logging library or the image itself, and the one that tells
+/// our tools where a broker is.
 const NOT_KEYS: &[&str] = &[
     "KAFKA_VERSION",
     "KAFKA_HEAP_OPTS",
@@ -24,6 +25,7 @@ const NOT_KEYS: &[&str] = &[
     "KAFKA_HOME",
     "KAFKA_DEBUG",
     "KAFKA_LOG",
+    "OTTLA_BOOTSTRAP_SERVER",
 ];
 const NOT_KEY_PREFIXES: &[&str] = &["KAFKA_CONFLUENT_", "KAFKA_REST_"];
 
