@@ -84,8 +84,11 @@ pub(crate) struct Found {
 impl Fetch {
     async fn run(self, started: Instant, wait: Duration) -> FetchResponse {
         let deadline = started + wait;
+        let mut absent_from_the_start = None;
         loop {
             let resolved = self.resolve();
+            let absent: &Vec<bool> =
+                absent_from_the_start.get_or_insert_with(|| resolved.iter().map(is_absent).collect());
             // Registered before reading, so that an append between the two is not missed.
             let waiter = FetchWaiter::new(self.min_bytes);
             for partition in resolved.iter().filter_map(|partition| partition.as_ref().ok()) {
@@ -93,8 +96,14 @@ impl Fetch {
             }
             let found = self.read(resolved).await;
             let bytes: usize = found.iter().map(|found| found.slice.len()).sum();
-            let hurry = found.iter().any(|found| found.error_code.is_error() || found.slice.diverging.is_some());
-            if bytes >= self.min_bytes || hurry || self.plan.wanted.is_empty() || Instant::now() >= deadline {
+            // A consumer goes on asking for a topic that is gone until it believes it, seconds later. If that cut every
+            // wait short it would ask without a pause; a fetch of nothing else has nothing to wait for.
+            let hurry = found
+                .iter()
+                .zip(absent)
+                .any(|(found, absent)| (found.error_code.is_error() && !absent) || found.slice.diverging.is_some())
+                || absent.iter().all(|absent| *absent);
+            if bytes >= self.min_bytes || hurry || Instant::now() >= deadline {
                 return self.response(found);
             }
             // Bytes that are there already count towards the minimum: wait for the rest only.
@@ -173,4 +182,8 @@ fn resolve(broker: &Broker, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode
         TopicKey::Name(name) => broker.partitions().leader_by_name(name, wanted.partition),
         TopicKey::Id(id) => broker.partitions().leader_by_id(*id, wanted.partition),
     }
+}
+
+fn is_absent(resolved: &Result<Arc<Partition>, ErrorCode>) -> bool {
+    matches!(resolved, Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID))
 }
