@@ -1,20 +1,110 @@
 //! Kafka's small text files: a version, a count, and a line each.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::StorageError;
 use crate::disk::{Disk, read_file, write_file};
+use crate::log::PartitionLog;
 use crate::log_dir::TopicPartition;
 
 const VERSION: &str = "0";
+const RECOVERY_POINTS_FILE: &str = "recovery-point-offset-checkpoint";
+const LOG_STARTS_FILE: &str = "log-start-offset-checkpoint";
 
 /// Offsets by partition: `recovery-point-offset-checkpoint` and `log-start-offset-checkpoint`.
-pub(crate) type Offsets = BTreeMap<TopicPartition, i64>;
+type Offsets = BTreeMap<TopicPartition, i64>;
+
+/// What is remembered of the logs of a directory from one run to the next.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    recovery_points: PathBuf,
+    log_starts: PathBuf,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    recovery_points: Offsets,
+    log_starts: Offsets,
+    /// Partitions that are no longer known here, and still stand in the files.
+    stale: BTreeSet<TopicPartition>,
+}
+
+impl Checkpoints {
+    /// Reads the files of a directory.
+    pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Checkpoints, StorageError> {
+        let (recovery_points, log_starts) = (dir.join(RECOVERY_POINTS_FILE), dir.join(LOG_STARTS_FILE));
+        let known = Known {
+            recovery_points: read_offsets(disk, &recovery_points)?,
+            log_starts: read_offsets(disk, &log_starts)?,
+            stale: BTreeSet::new(),
+        };
+        Ok(Checkpoints { recovery_points, log_starts, known: Mutex::new(known) })
+    }
+
+    /// A partition's recovery point and log start.
+    pub(crate) fn of(&self, partition: &TopicPartition) -> (i64, i64) {
+        let known = self.lock();
+        let offset = |offsets: &Offsets| offsets.get(partition).copied().unwrap_or(0);
+        (offset(&known.recovery_points), offset(&known.log_starts))
+    }
+
+    /// Writes where these logs are now. What is known of logs that are not among them, because they could not be
+    /// opened, stays: without it, damage would pass for the trace of a crash next time.
+    pub(crate) fn update<'a>(
+        &self,
+        disk: &dyn Disk,
+        logs: impl Iterator<Item = &'a PartitionLog>,
+    ) -> Result<(), StorageError> {
+        let mut known = self.lock();
+        for log in logs.filter(|log| !log.is_deleted()) {
+            note(&mut known.recovery_points, log.partition(), log.flushed_offset());
+            note(&mut known.log_starts, log.partition(), log.log_start_offset());
+        }
+        self.write(disk, &mut known)
+    }
+
+    /// Forgets a partition that is no more; the files follow when they are written next.
+    pub(crate) fn forget(&self, partition: &TopicPartition) {
+        let mut known = self.lock();
+        let (point, start) = (known.recovery_points.remove(partition), known.log_starts.remove(partition));
+        if point.is_some() || start.is_some() {
+            known.stale.insert(partition.clone());
+        }
+    }
+
+    /// Forgets a partition, in the files too.
+    pub(crate) fn forget_durably(&self, disk: &dyn Disk, partition: &TopicPartition) -> Result<(), StorageError> {
+        self.forget(partition);
+        let mut known = self.lock();
+        if known.stale.contains(partition) { self.write(disk, &mut known) } else { Ok(()) }
+    }
+
+    fn write(&self, disk: &dyn Disk, known: &mut Known) -> Result<(), StorageError> {
+        write_offsets(disk, &self.log_starts, &known.log_starts)?;
+        write_offsets(disk, &self.recovery_points, &known.recovery_points)?;
+        known.stale.clear();
+        Ok(())
+    }
+
+    /// The maps hold no invariant that a panic could break half way.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn note(offsets: &mut Offsets, partition: &TopicPartition, offset: i64) {
+    if offset > 0 {
+        offsets.insert(partition.clone(), offset);
+    } else {
+        offsets.remove(partition);
+    }
+}
 
 /// Reads offsets by partition; nothing if there is no file, or it is damaged: the logs know better then.
-pub(crate) fn read_offsets(disk: &dyn Disk, path: &Path) -> Result<Offsets, StorageError> {
+fn read_offsets(disk: &dyn Disk, path: &Path) -> Result<Offsets, StorageError> {
     let rows = read_rows(disk, path)?.unwrap_or_default();
     Ok(rows.iter().filter_map(|row| parse_offset(row)).collect())
 }
@@ -26,7 +116,7 @@ fn parse_offset(row: &str) -> Option<(TopicPartition, i64)> {
 }
 
 /// Writes offsets by partition.
-pub(crate) fn write_offsets(disk: &dyn Disk, path: &Path, offsets: &Offsets) -> Result<(), StorageError> {
+fn write_offsets(disk: &dyn Disk, path: &Path, offsets: &Offsets) -> Result<(), StorageError> {
     let rows = offsets.iter().map(|(partition, offset)| format!("{} {} {offset}", partition.topic, partition.index));
     write_rows(disk, path, rows)
 }

@@ -10,9 +10,11 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, fdatasync, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, fcntl_lock, fdatasync, flock};
+use rustix::io::Errno;
 
 use crate::map;
 
@@ -44,7 +46,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
-    /// Writes all of `bytes`.
+    /// When it was last written, in ms since 1970.
+    fn modified_ms(&self) -> io::Result<i64>;
+    /// Writes all of `bytes`. After an error any part of them may stand there.
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
     /// Fills `buffer` as far as the file goes; answers how far.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
@@ -107,13 +111,24 @@ impl Disk for OsDisk {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
         flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(file))
+        // The first lock keeps out every other opener, in this process too. Java takes the other kind, so the second
+        // keeps out an Apache Kafka that was given the same directory.
+        match fcntl_lock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Box::new(file)),
+            Err(Errno::AGAIN | Errno::ACCESS) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
 impl DiskFile for OsFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn modified_ms(&self) -> io::Result<i64> {
+        let since = self.0.metadata()?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
@@ -148,7 +163,7 @@ impl DiskFile for OsFile {
     fn reserve(&self, position: u64, length: u64) -> io::Result<()> {
         match fallocate(self.0.as_fd(), FallocateFlags::KEEP_SIZE, position, length) {
             // A file system that cannot reserve still can append.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             other => Ok(other?),
         }
     }
@@ -169,6 +184,11 @@ pub(crate) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u
     let count = file.read_at(&mut content, 0)?;
     content.truncate(count);
     Ok(Some(content))
+}
+
+/// Fills `buffer`, or fails: the caller knows that the file goes that far.
+pub(crate) fn read_exact(file: &dyn DiskFile, buffer: &mut [u8], position: u64) -> io::Result<()> {
+    if file.read_at(buffer, position)? == buffer.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Replaces a file as a whole: after a crash it is the old one or the new one, never a part of either.

@@ -13,26 +13,32 @@ const FILE: &str = "leader-epoch-checkpoint";
 #[derive(Debug, Default)]
 pub(crate) struct LeaderEpochs {
     entries: Vec<(i32, i64)>,
+    /// Whether the file says something else: writing it may have failed.
+    unsaved: bool,
 }
 
 impl LeaderEpochs {
-    /// Reads the file of a partition directory.
-    pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochs, StorageError> {
-        let rows = read_rows(disk, &path(dir))?.unwrap_or_default();
+    /// Reads the file of a partition directory; `None` when it is missing or damaged, and the batches must tell.
+    pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Option<LeaderEpochs>, StorageError> {
+        let Some(rows) = read_rows(disk, &path(dir))? else { return Ok(None) };
         let mut epochs = LeaderEpochs::default();
         for row in rows {
             let mut words = row.split(' ');
             let entry = (words.next().and_then(|w| w.parse().ok()), words.next().and_then(|w| w.parse().ok()));
-            if let (Some(epoch), Some(start)) = entry {
-                epochs.assign(epoch, start);
-            }
+            let (Some(epoch), Some(start)) = entry else { return Ok(None) };
+            epochs.assign(epoch, start);
         }
-        Ok(epochs)
+        epochs.unsaved = false;
+        Ok(Some(epochs))
     }
 
-    /// Writes the file.
-    pub(crate) fn save(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-        write_rows(disk, &path(dir), self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")))
+    /// Writes the file, if it does not say the same already.
+    pub(crate) fn save(&mut self, disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+        if self.unsaved {
+            write_rows(disk, &path(dir), self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")))?;
+            self.unsaved = false;
+        }
+        Ok(())
     }
 
     /// Notes that `epoch` wrote at `offset`; true if that is news.
@@ -43,6 +49,7 @@ impl LeaderEpochs {
         // An epoch that wrote nothing leaves no trace.
         self.entries.retain(|(_, start)| *start < offset);
         self.entries.push((epoch, offset));
+        self.unsaved = true;
         true
     }
 
@@ -51,9 +58,12 @@ impl LeaderEpochs {
         self.entries.iter().rev().find(|(_, start)| *start <= offset).map(|(epoch, _)| *epoch)
     }
 
-    /// The largest epoch not above `epoch`, and the offset where its records end.
+    /// The largest epoch not above `epoch`, and the offset where its records end. One older than all that are known
+    /// ends where they begin (KIP-279).
     pub(crate) fn end_of(&self, epoch: i32, log_end: i64) -> Option<(i32, i64)> {
-        let place = self.entries.partition_point(|(other, _)| *other <= epoch).checked_sub(1)?;
+        let Some(place) = self.entries.partition_point(|(other, _)| *other <= epoch).checked_sub(1) else {
+            return self.entries.first().map(|(_, start)| (epoch, *start));
+        };
         let end = self.entries.get(place + 1).map_or(log_end, |(_, start)| *start);
         Some((self.entries[place].0, end))
     }
@@ -62,6 +72,7 @@ impl LeaderEpochs {
     pub(crate) fn truncate_from(&mut self, offset: i64) -> bool {
         let before = self.entries.len();
         self.entries.retain(|(_, start)| *start < offset);
+        self.unsaved |= self.entries.len() != before;
         self.entries.len() != before
     }
 
@@ -74,6 +85,7 @@ impl LeaderEpochs {
             *start = old.max(offset);
             old < offset
         });
+        self.unsaved |= first > 0 || moved;
         first > 0 || moved
     }
 }
@@ -90,7 +102,8 @@ mod tests {
     fn ends_are_where_the_next_epoch_begins() {
         let mut epochs = LeaderEpochs::default();
         assert!(epochs.assign(1, 0) && epochs.assign(3, 10) && !epochs.assign(2, 20));
-        assert_eq!(epochs.end_of(0, 30), None);
+        assert_eq!(epochs.end_of(0, 30), Some((0, 0)));
+        assert_eq!(LeaderEpochs::default().end_of(0, 30), None);
         assert_eq!(epochs.end_of(1, 30), Some((1, 10)));
         assert_eq!(epochs.end_of(2, 30), Some((1, 10)));
         assert_eq!(epochs.end_of(9, 30), Some((3, 30)));

@@ -1,12 +1,15 @@
 //! Sparse indexes beside a segment: offset to position, and time to offset, in Kafka's formats.
 //!
-//! New entries gather in memory and are written in blocks; after a crash they are rebuilt from the segment, so they are
-//! never fsynced on their own. Lookups search the file in place: the page cache is the cache.
+//! New entries gather in memory and are written in blocks; after a crash those of the last segment are rebuilt, so they
+//! are fsynced only when the segment is complete. Lookups search the file in place: the page cache is the cache.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing::warn;
 
 use crate::StorageError;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile, read_exact};
 
 /// Entries gathered before they are written, bytes.
 const PENDING_BYTES: usize = 4096;
@@ -46,7 +49,7 @@ impl<const N: usize> IndexFile<N> {
         }
         let mut index = IndexFile { written: length / N, pending: Vec::new(), last: None, path };
         if index.written > 0 {
-            index.last = Some(index.read(disk, index.written - 1)?);
+            index.last = Some(index.entry(&*file, index.written - 1)?);
         }
         Ok(Some(index))
     }
@@ -61,16 +64,21 @@ impl<const N: usize> IndexFile<N> {
         self.last.as_ref()
     }
 
-    /// Adds an entry, which the caller knows to follow the last.
-    pub(crate) fn push(&mut self, disk: &dyn Disk, entry: [u8; N]) -> Result<(), StorageError> {
+    /// Adds an entry, which the caller knows to follow the last. An index is only a short cut, so a disk that does not
+    /// take it now gets it later; completing the segment insists.
+    pub(crate) fn push(&mut self, disk: &dyn Disk, entry: [u8; N]) {
         self.pending.push(entry);
         self.last = Some(entry);
-        if self.pending.len() * N >= PENDING_BYTES { self.write(disk) } else { Ok(()) }
+        if self.pending.len().is_multiple_of(PENDING_BYTES / N)
+            && let Err(error) = self.write(disk)
+        {
+            warn!(%error, "an index could not be written; it is tried again");
+        }
     }
 
     /// Writes what is gathered; creates the file if there is none.
     pub(crate) fn write(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let file = disk.open(&self.path, true).map_err(StorageError::io("open", &self.path))?;
+        let file = self.open_file(disk, true)?;
         file.write_at(self.pending.as_flattened(), (self.written * N) as u64)
             .map_err(StorageError::io("write", &self.path))?;
         self.written += self.pending.len();
@@ -78,9 +86,15 @@ impl<const N: usize> IndexFile<N> {
         Ok(())
     }
 
-    /// Empties it, before it is rebuilt.
+    /// Writes what is gathered, and makes all of it durable.
+    pub(crate) fn complete(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        self.write(disk)?;
+        self.open_file(disk, false)?.sync().map_err(StorageError::io("flush", &self.path))
+    }
+
+    /// Empties it, whatever stands there: it is new, or will be rebuilt.
     pub(crate) fn reset(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let file = disk.open(&self.path, true).map_err(StorageError::io("open", &self.path))?;
+        let file = self.open_file(disk, true)?;
         file.truncate(0).map_err(StorageError::io("truncate", &self.path))?;
         (self.written, self.last) = (0, None);
         self.pending.clear();
@@ -96,11 +110,15 @@ impl<const N: usize> IndexFile<N> {
         if let Some(place) = self.pending.partition_point(&is_before).checked_sub(1) {
             return Ok(Some(self.pending[place]));
         }
+        if self.written == 0 {
+            return Ok(None);
+        }
+        let file = self.open_file(disk, false)?;
         let (mut low, mut high) = (0, self.written);
         let mut found = None;
         while low < high {
             let middle = low.midpoint(high);
-            let entry = self.read(disk, middle)?;
+            let entry = self.entry(&*file, middle)?;
             if is_before(&entry) {
                 found = Some(entry);
                 low = middle + 1;
@@ -111,10 +129,13 @@ impl<const N: usize> IndexFile<N> {
         Ok(found)
     }
 
-    fn read(&self, disk: &dyn Disk, place: usize) -> Result<[u8; N], StorageError> {
+    fn open_file(&self, disk: &dyn Disk, create: bool) -> Result<Arc<dyn DiskFile>, StorageError> {
+        disk.open(&self.path, create).map_err(StorageError::io("open", &self.path))
+    }
+
+    fn entry(&self, file: &dyn DiskFile, place: usize) -> Result<[u8; N], StorageError> {
         let mut entry = [0; N];
-        let file = disk.open(&self.path, false).map_err(StorageError::io("open", &self.path))?;
-        file.read_at(&mut entry, (place * N) as u64).map_err(StorageError::io("read", &self.path))?;
+        read_exact(file, &mut entry, (place * N) as u64).map_err(StorageError::io("read", &self.path))?;
         Ok(entry)
     }
 
@@ -162,7 +183,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut index = IndexFile::<8>::create(dir.path().join("i"));
         for offset in 0..1300u32 {
-            index.push(&OsDisk, offset_entry(offset * 3, offset)).unwrap();
+            index.push(&OsDisk, offset_entry(offset * 3, offset));
         }
         assert!(index.written > 0 && !index.pending.is_empty());
         for target in [0, 1, 2, 3, 1535, 1536, 3000, 3897, 9999] {

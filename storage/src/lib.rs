@@ -19,6 +19,7 @@ mod map;
 mod partition_metadata;
 mod producers;
 mod recovery;
+mod retention;
 mod scan;
 mod segment;
 mod tail_cache;

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bytes::{Bytes, BytesMut};
 use protocol::Uuid;
 use protocol::records::{Batch, TimestampType, patch};
+use tracing::warn;
 
+use crate::checkpoint::Checkpoints;
 use crate::config::{LogConfig, SharedLimits};
 use crate::disk::{Disk, remove_if_there};
 use crate::epochs::LeaderEpochs;
@@ -33,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) cache: TailCache,
     pub(crate) windows: WindowBudget,
     pub(crate) limits: SharedLimits,
+    pub(crate) checkpoints: Checkpoints,
 }
 
 /// Where an append went.
@@ -63,28 +66,30 @@ pub struct PartitionLog {
     pub(crate) topic_id: Uuid,
     pub(crate) dir: PathBuf,
     config: RwLock<Arc<LogConfig>>,
-    log_start_offset: AtomicI64,
+    pub(crate) log_start_offset: AtomicI64,
     log_end_offset: AtomicI64,
     flushed_offset: AtomicI64,
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
-    epochs: Mutex<LeaderEpochs>,
-    writer: Mutex<Writer>,
+    pub(crate) epochs: Mutex<LeaderEpochs>,
+    pub(crate) writer: Mutex<Writer>,
     /// One flush at a time, so that the flushed offset never claims what another flush is still writing.
     flushing: Mutex<()>,
     tail: Arc<Tail>,
     poisoned: AtomicBool,
     closed: AtomicBool,
+    /// Closed, and every file of it is whole.
+    complete: AtomicBool,
     deleted: AtomicBool,
 }
 
 /// What only the appending thread touches.
 #[derive(Debug)]
-struct Writer {
-    producers: Producers,
+pub(crate) struct Writer {
+    pub(crate) producers: Producers,
     /// Whether the directory is there.
-    has_dir: bool,
+    pub(crate) has_dir: bool,
     /// When producers were last looked through for expired ones.
-    expired_at_ms: i64,
+    pub(crate) expired_at_ms: i64,
 }
 
 /// What opening a log found.
@@ -117,15 +122,12 @@ impl PartitionLog {
             flushed_offset: AtomicI64::new(recovered.log_end_offset),
             segments: RwLock::new(Arc::new(recovered.segments)),
             epochs: Mutex::new(recovered.epochs),
-            writer: Mutex::new(Writer {
-                producers: recovered.producers,
-                has_dir: recovered.has_dir,
-                expired_at_ms: 0,
-            }),
+            writer: Mutex::new(Writer { producers: recovered.producers, has_dir: recovered.has_dir, expired_at_ms: 0 }),
             flushing: Mutex::new(()),
             tail: Arc::default(),
             poisoned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
         }
     }
@@ -179,7 +181,7 @@ impl PartitionLog {
         Arc::clone(&self.segments.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn publish_segments(&self, segments: Vec<Arc<Segment>>) {
+    pub(crate) fn publish_segments(&self, segments: Vec<Arc<Segment>>) {
         *self.segments.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(segments);
     }
 
@@ -197,12 +199,15 @@ impl PartitionLog {
     ) -> Result<Appended, AppendError> {
         let config = self.config();
         let mut batch = validate::prepare(bytes, &config, origin, now_ms)?;
-        if batch.len() as u64 > config.segment_bytes {
-            let limit = usize::try_from(config.segment_bytes).unwrap_or(usize::MAX);
+        if batch.len() as u64 > segment_bytes(&config) {
+            let limit = usize::try_from(segment_bytes(&config)).unwrap_or(usize::MAX);
             return Err(AppendError::LargerThanSegment { size: batch.len(), limit });
         }
         let mut writer = lock(&self.writer);
-        self.check_open()?;
+        self.check_open().map_err(|error| match error {
+            StorageError::Closed => AppendError::Closed,
+            other => other.into(),
+        })?;
         if let Some(duplicate) = check_sequence(&mut writer, &batch, &config, now_ms)? {
             return Ok(duplicate);
         }
@@ -214,8 +219,9 @@ impl PartitionLog {
         let segment = self.segment_for(&mut writer, extent, &config, now_ms)?;
         self.assign_epoch(leader_epoch, base_offset)?;
         let disk = &*self.shared.disk;
-        let whole = config.preallocate.then_some(config.segment_bytes);
+        let whole = config.preallocate.then_some(segment_bytes(&config));
         segment.append(disk, &batch, extent, config.index_interval_bytes, whole)?;
+        segment.touch(now_ms);
         writer.producers.note(&parsed, now_ms);
         let log_append_time_ms =
             (parsed.timestamp_type() == TimestampType::LogAppendTime).then(|| parsed.max_timestamp());
@@ -229,12 +235,12 @@ impl PartitionLog {
         self.log_end_offset.store(next_offset, Ordering::Release);
     }
 
-    fn check_open(&self) -> Result<(), AppendError> {
+    pub(crate) fn check_open(&self) -> Result<(), StorageError> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(AppendError::Closed);
+            return Err(StorageError::Closed);
         }
         if self.poisoned.load(Ordering::Acquire) {
-            return Err(AppendError::Storage(StorageError::Poisoned));
+            return Err(StorageError::Poisoned);
         }
         Ok(())
     }
@@ -242,7 +248,8 @@ impl PartitionLog {
     /// The epoch is on disk before any batch that carries it, so that a crash between the two leaves no batch without.
     fn assign_epoch(&self, leader_epoch: i32, offset: i64) -> Result<(), StorageError> {
         let mut epochs = lock(&self.epochs);
-        if epochs.assign(leader_epoch, offset) { epochs.save(&*self.shared.disk, &self.dir) } else { Ok(()) }
+        epochs.assign(leader_epoch, offset);
+        epochs.save(&*self.shared.disk, &self.dir)
     }
 
     fn segment_for(
@@ -254,12 +261,13 @@ impl PartitionLog {
     ) -> Result<Arc<Segment>, StorageError> {
         let segments = self.segments();
         if let Some(active) = segments.last() {
-            let full = active.size() + extent.size as u64 > config.segment_bytes
+            let disk = &*self.shared.disk;
+            let full = active.size() + extent.size as u64 > segment_bytes(config)
                 || !active.can_hold(extent.last_offset)
                 || active.index_bytes() >= config.segment_index_bytes
-                || active.age_ms(now_ms) > self.segment_ms(config);
+                || active.age_ms(disk, extent.max_timestamp, now_ms)? > self.segment_ms(config);
             if !full || active.size() == 0 {
-                active.keep_open(&*self.shared.disk)?;
+                active.keep_open(disk)?;
                 return Ok(Arc::clone(active));
             }
         }
@@ -273,21 +281,23 @@ impl PartitionLog {
         config.segment_ms.saturating_sub(jitter)
     }
 
-    /// Closes the active segment and opens the next.
-    fn roll_with(&self, writer: &mut Writer, now_ms: i64) -> Result<Arc<Segment>, StorageError> {
+    /// Closes the active segment, which is durable then, and opens the next: only the last segment of a log can be torn.
+    pub(crate) fn roll_with(&self, writer: &mut Writer, now_ms: i64) -> Result<Arc<Segment>, StorageError> {
         let disk = &*self.shared.disk;
         if !writer.has_dir {
-            disk.create_dir(&self.dir).map_err(StorageError::io("create", &self.dir))?;
-            partition_metadata::write(disk, &self.dir, self.topic_id)?;
-            if let Some(parent) = self.dir.parent() {
-                disk.sync_dir(parent).map_err(StorageError::io("flush", parent))?;
-            }
+            self.create_dir()?;
             writer.has_dir = true;
         }
         let end = self.log_end_offset();
         let mut segments = (*self.segments()).clone();
         if let Some(active) = segments.last() {
             active.seal(disk)?;
+            {
+                // Another flush of it may be under way, and must have ended well.
+                let _one_at_a_time = lock(&self.flushing);
+                self.check_open()?;
+                self.flush_segment(active)?;
+            }
             if writer.producers.len() > 0 {
                 writer.producers.save(disk, &snapshot_path(&self.dir, end))?;
             }
@@ -296,8 +306,27 @@ impl PartitionLog {
         disk.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))?;
         segments.push(Arc::clone(&next));
         self.publish_segments(segments);
-        recovery::remove_old_snapshots(disk, &self.dir, SNAPSHOTS_KEPT)?;
+        if let Err(error) = recovery::remove_old_snapshots(disk, &self.dir, SNAPSHOTS_KEPT) {
+            warn!(partition = %self.partition, %error, "old producer snapshots stay for now");
+        }
         Ok(next)
+    }
+
+    fn create_dir(&self) -> Result<(), StorageError> {
+        let disk = &*self.shared.disk;
+        // What was checkpointed of an earlier topic of this name must not be taken for ours after a crash.
+        self.shared.checkpoints.forget_durably(disk, &self.partition)?;
+        disk.create_dir(&self.dir).map_err(StorageError::io("create", &self.dir))?;
+        partition_metadata::write(disk, &self.dir, self.topic_id)?;
+        match self.dir.parent() {
+            Some(parent) => disk.sync_dir(parent).map_err(StorageError::io("flush", parent)),
+            None => Ok(()),
+        }
+    }
+
+    /// After a failed fsync the kernel may have dropped the data and report success next time.
+    fn flush_segment(&self, segment: &Segment) -> Result<(), StorageError> {
+        segment.flush(&*self.shared.disk).inspect_err(|_| self.poisoned.store(true, Ordering::Release))
     }
 
     /// Whether a read at `offset` is served from memory: the end of the log, or its cached tail.
@@ -332,16 +361,28 @@ impl PartitionLog {
         if let Some(chunks) = self.tail.read(offset, max_bytes, upper_bound, at_least_one) {
             return Ok(ReadBatches { chunks });
         }
-        let wanted = ReadRange { offset, max_bytes, upper_bound, at_least_one };
+        let read = self.read_files(ReadRange { offset, max_bytes, upper_bound, at_least_one });
+        // Files may have gone while they were read, or be another topic's of the same name by now.
+        if self.closed.load(Ordering::Acquire) {
+            return Err(ReadError::Closed);
+        }
+        let start = self.log_start_offset();
+        if offset < start {
+            return Err(ReadError::OutOfRange { offset, start, end });
+        }
+        Ok(read?)
+    }
+
+    fn read_files(&self, wanted: ReadRange) -> Result<ReadBatches, StorageError> {
         let segments = self.segments();
-        let first = segments.partition_point(|segment| segment.base_offset() <= offset).saturating_sub(1);
+        let first = segments.partition_point(|segment| segment.base_offset() <= wanted.offset).saturating_sub(1);
         for segment in &segments[first..] {
-            if segment.base_offset() >= upper_bound {
+            if segment.base_offset() >= wanted.upper_bound {
                 break;
             }
             let bytes = segment.read(&*self.shared.disk, &self.shared.windows, wanted)?;
             // Only a gap that compaction left makes a segment empty-handed; the next one has what follows.
-            let bounded = segment.size() > 0 && bytes.is_empty() && !at_least_one;
+            let bounded = segment.size() > 0 && bytes.is_empty() && !wanted.at_least_one;
             if !bytes.is_empty() || bounded {
                 return Ok(ReadBatches { chunks: if bytes.is_empty() { Vec::new() } else { vec![bytes] } });
             }
@@ -381,10 +422,7 @@ impl PartitionLog {
         let segments = self.segments();
         let active = segments.last().map_or(-1, |segment| segment.base_offset());
         for segment in segments.iter() {
-            if let Err(error) = segment.flush(&*self.shared.disk) {
-                self.poisoned.store(true, Ordering::Release);
-                return Err(error);
-            }
+            self.flush_segment(segment)?;
             if segment.base_offset() != active {
                 segment.close();
             }
@@ -398,82 +436,19 @@ impl PartitionLog {
         self.flushed_offset() < self.log_end_offset()
     }
 
-    /// Moves the log start forward (DeleteRecords); segments that end before it are removed. Answers the new start.
+    /// Makes everything durable and completes the files for a clean restart; no more reads or appends.
     ///
     /// # Errors
-    /// The disk's.
-    pub fn advance_log_start_offset(&self, offset: i64, now_ms: i64) -> Result<i64, StorageError> {
-        let mut writer = lock(&self.writer);
-        let start = self.log_start_offset().max(offset.min(self.log_end_offset()));
-        self.log_start_offset.store(start, Ordering::Release);
-        if lock(&self.epochs).truncate_until(start) && writer.has_dir {
-            lock(&self.epochs).save(&*self.shared.disk, &self.dir)?;
-        }
-        if start == self.log_end_offset() && self.size_bytes() > 0 {
-            self.roll_with(&mut writer, now_ms)?;
-        }
-        let segments = self.segments();
-        let doomed = segments.windows(2).take_while(|pair| pair[1].base_offset() <= start).count();
-        self.remove_first(doomed)?;
-        Ok(start)
-    }
-
-    /// Removes segments that retention no longer keeps; answers how many. The log start moves first.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn apply_retention(&self, now_ms: i64) -> Result<usize, StorageError> {
-        let config = self.config();
-        let mut writer = lock(&self.writer);
-        self.expire_producers(&mut writer, &config, now_ms);
-        let segments = self.segments();
-        let mut doomed = segments.windows(2).take_while(|pair| pair[1].base_offset() <= self.log_start_offset()).count();
-        if config.delete {
-            doomed = doomed.max(expired(&segments, &config, now_ms)).max(over_size(&segments, &config));
-        }
-        if doomed == segments.len() && doomed > 0 {
-            if segments.last().is_some_and(|active| active.size() == 0) {
-                doomed -= 1;
-            } else {
-                self.roll_with(&mut writer, now_ms)?;
-            }
-        }
-        if doomed > 0 {
-            let start = self.segments()[doomed].base_offset().max(self.log_start_offset());
-            self.log_start_offset.store(start, Ordering::Release);
-            self.remove_first(doomed)?;
-        }
-        Ok(doomed)
-    }
-
-    fn expire_producers(&self, writer: &mut Writer, config: &LogConfig, now_ms: i64) {
-        writer.producers.expire(now_ms, config.producer_id_expiration_ms);
-        writer.expired_at_ms = now_ms;
-    }
-
-    /// The log start is durable by the first segment's name alone: whatever a checkpoint says, a log begins there.
-    fn remove_first(&self, count: usize) -> Result<(), StorageError> {
-        if count == 0 {
-            return Ok(());
-        }
-        let segments = self.segments();
-        self.publish_segments(segments[count..].to_vec());
-        for segment in &segments[..count] {
-            segment.delete(&*self.shared.disk)?;
-        }
-        Ok(())
-    }
-
-    /// Completes the files for a clean restart; no more appends. Everything must be flushed before.
-    ///
-    /// # Errors
-    /// The disk's.
+    /// The disk's; the next start must recover then.
     pub fn close(&self) -> Result<(), StorageError> {
         let writer = lock(&self.writer);
+        if self.deleted.load(Ordering::Acquire) {
+            return Ok(());
+        }
         self.closed.store(true, Ordering::Release);
+        self.flush()?;
         let disk = &*self.shared.disk;
-        let segments = self.segments();
-        if let Some(active) = segments.last() {
+        if let Some(active) = self.segments().last() {
             active.seal(disk)?;
             active.close();
         }
@@ -481,7 +456,17 @@ impl PartitionLog {
             writer.producers.save(disk, &snapshot_path(&self.dir, self.log_end_offset()))?;
             recovery::remove_old_snapshots(disk, &self.dir, SNAPSHOTS_KEPT)?;
         }
+        self.complete.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Whether everything is on the disk and nothing follows.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
     }
 
     /// No more reads or appends: the directory is about to go.
@@ -527,30 +512,9 @@ fn check_sequence(
     }
 }
 
-/// Segments from the front whose newest record is older than `retention.ms`.
-fn expired(segments: &[Arc<Segment>], config: &LogConfig, now_ms: i64) -> usize {
-    let Some(retention_ms) = config.retention_ms else { return 0 };
-    let newest = |segment: &Segment| match segment.max_timestamp() {
-        timestamp if timestamp >= 0 => timestamp,
-        _ => segment.last_append_ms(),
-    };
-    let is_old = |segment: &&Arc<Segment>| {
-        u64::try_from(now_ms.saturating_sub(newest(segment))).is_ok_and(|age| age > retention_ms)
-    };
-    segments.iter().take_while(is_old).count()
-}
-
-/// Segments from the front without which the log still has `retention.bytes`.
-fn over_size(segments: &[Arc<Segment>], config: &LogConfig) -> usize {
-    let Some(limit) = config.retention_bytes else { return 0 };
-    let mut over = segments.iter().map(|segment| segment.size()).sum::<u64>().saturating_sub(limit);
-    let fits = |segment: &&Arc<Segment>| {
-        let size = segment.size();
-        let goes = size <= over && over > 0;
-        over = over.saturating_sub(size);
-        goes
-    };
-    segments.iter().take_while(fits).count()
+/// `segment.bytes`; positions in an index have 31 bits.
+fn segment_bytes(config: &LogConfig) -> u64 {
+    config.segment_bytes.min(i32::MAX as u64)
 }
 
 /// Removes a file if it is there.
@@ -559,6 +523,6 @@ pub(crate) fn remove_file(disk: &dyn Disk, path: &Path) -> Result<(), StorageErr
 }
 
 /// A writer that panicked left nothing half published: publishing is the last step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

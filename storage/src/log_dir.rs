@@ -1,13 +1,15 @@
 //! A data directory: the partitions in it, and what is remembered of them between two runs.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::Uuid;
+use tracing::warn;
 
-use crate::checkpoint::{Offsets, read_offsets, write_offsets};
+use crate::checkpoint::Checkpoints;
 use crate::config::{LogConfig, SharedLimits};
 use crate::disk::{Disk, read_file, write_file};
 use crate::error::StorageError;
@@ -19,10 +21,10 @@ use crate::window::WindowBudget;
 
 const LOCK_FILE: &str = ".lock";
 const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
-const RECOVERY_POINTS_FILE: &str = "recovery-point-offset-checkpoint";
-const LOG_STARTS_FILE: &str = "log-start-offset-checkpoint";
 const DELETE_SUFFIX: &str = "-delete";
 const STRAY_SUFFIX: &str = "-stray";
+/// The longest file name that common file systems take, bytes.
+const NAME_MAX_BYTES: usize = 255;
 
 /// A partition by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,10 +56,10 @@ pub struct LogDir {
     path: PathBuf,
     shared: Arc<Shared>,
     clean: bool,
-    recovery_points: Offsets,
-    log_starts: Offsets,
-    /// Held while checkpoints are written and deleted directories are removed.
-    upkeep: Mutex<()>,
+    /// Logs that were not opened, and so not checked, since a run that did not end cleanly, or could not be opened.
+    unchecked: Mutex<BTreeSet<TopicPartition>>,
+    /// Held while deleted directories are removed.
+    removing: Mutex<()>,
     _lock: LockGuard,
 }
 
@@ -84,25 +86,27 @@ impl LogDir {
         })?;
         let marker = path.join(CLEAN_SHUTDOWN_FILE);
         let clean = read_file(&*disk, &marker).map_err(StorageError::io("read", &marker))?.is_some();
-        let recovery_points = read_offsets(&*disk, &path.join(RECOVERY_POINTS_FILE))?;
-        let log_starts = read_offsets(&*disk, &path.join(LOG_STARTS_FILE))?;
+        let checkpoints = Checkpoints::open(&*disk, path)?;
         if clean {
             // Gone for good before anything is written: it must not survive a crash of this run.
             remove_file(&*disk, &marker)?;
             disk.sync_dir(path).map_err(StorageError::io("flush", path))?;
         }
         let (cache, windows) = (TailCache::new(limits.tail_cache_bytes), WindowBudget::new(limits.mapped_bytes));
-        let shared = Arc::new(Shared { disk, cache, windows, limits });
+        let shared = Arc::new(Shared { disk, cache, windows, limits, checkpoints });
         let dir = LogDir {
             path: path.to_owned(),
             shared,
             clean,
-            recovery_points,
-            log_starts,
-            upkeep: Mutex::new(()),
+            unchecked: Mutex::default(),
+            removing: Mutex::new(()),
             _lock: LockGuard(lock),
         };
         dir.remove_deleted()?;
+        if !clean {
+            let found = dir.partitions()?;
+            dir.unchecked().extend(found.into_iter().map(|found| found.partition));
+        }
         Ok(dir)
     }
 
@@ -143,26 +147,53 @@ impl LogDir {
         topic_id: Uuid,
         config: LogConfig,
     ) -> Result<PartitionLog, StorageError> {
+        self.unchecked().insert(partition.clone());
+        let log = self.open_checked(partition, topic_id, config)?;
+        self.unchecked().remove(partition);
+        Ok(log)
+    }
+
+    fn open_checked(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Uuid,
+        config: LogConfig,
+    ) -> Result<PartitionLog, StorageError> {
         let disk = &*self.shared.disk;
         let dir = self.path.join(partition.to_string());
-        let mut known = Checkpointed {
-            clean: self.clean,
-            recovery_point: self.recovery_points.get(partition).copied().unwrap_or(0),
-            log_start_offset: self.log_starts.get(partition).copied().unwrap_or(0),
-        };
-        match partition_metadata::read(disk, &dir)? {
-            Some(id) if id == topic_id => {}
-            found => {
-                // No records of this topic are here yet: what was checkpointed belongs to an earlier one of its name.
-                known = Checkpointed { clean: false, recovery_point: 0, log_start_offset: 0 };
-                if found.is_some() || disk.list(&dir).is_ok() {
-                    self.rename_away(partition, DELETE_SUFFIX)?;
-                }
-            }
+        let found = partition_metadata::read(disk, &dir)?;
+        if found != Some(topic_id) {
+            // No records of this topic are here yet: what was checkpointed belongs to an earlier one of its name.
+            self.clear_away(partition, &dir, found.is_some())?;
         }
+        let (recovery_point, log_start_offset) = self.shared.checkpoints.of(partition);
+        let known = Checkpointed { clean: self.clean, recovery_point, log_start_offset };
         let recovered = recovery::open(disk, &dir, &config, &self.shared.limits, known, wall_ms())?;
         let shared = Arc::clone(&self.shared);
         Ok(PartitionLog::new(shared, partition.clone(), topic_id, dir, config, recovered))
+    }
+
+    /// Makes room for a partition whose directory, if there is one, is not its own. What is known to be another
+    /// topic's is deleted, because only a deleted topic's name is free. Records of nobody knows whom are kept.
+    fn clear_away(&self, partition: &TopicPartition, dir: &Path, is_known: bool) -> Result<(), StorageError> {
+        let disk = &*self.shared.disk;
+        let names = match disk.list(dir) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.shared.checkpoints.forget(partition);
+                return Ok(());
+            }
+            Err(error) => return Err(StorageError::io("list", dir)(error)),
+        };
+        // A crash while a directory is made leaves one without records.
+        let has_records = names.iter().any(|(name, _)| name.ends_with(".log"));
+        let suffix = if is_known || !has_records { DELETE_SUFFIX } else { STRAY_SUFFIX };
+        warn!(log = %dir.display(), suffix, "a directory is not of the topic of its name; it is put aside");
+        self.rename_away(partition, suffix)
+    }
+
+    fn unchecked(&self) -> MutexGuard<'_, BTreeSet<TopicPartition>> {
+        self.unchecked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Deletes a log: its directory is renamed, durably, and removed by [`LogDir::remove_deleted`].
@@ -187,10 +218,10 @@ impl LogDir {
     fn rename_away(&self, partition: &TopicPartition, suffix: &str) -> Result<(), StorageError> {
         let disk = &*self.shared.disk;
         let dir = self.path.join(partition.to_string());
-        // Unique, because a topic of this name may be deleted again before the first is removed.
-        let unique = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        let renamed = self.path.join(format!("{partition}.{unique:032x}{suffix}"));
+        let renamed = self.path.join(aside_name(partition, suffix));
         disk.rename(&dir, &renamed).map_err(StorageError::io("rename", &dir))?;
+        self.shared.checkpoints.forget(partition);
+        self.unchecked().remove(partition);
         disk.sync_dir(&self.path).map_err(StorageError::io("flush", &self.path))
     }
 
@@ -199,10 +230,10 @@ impl LogDir {
     /// # Errors
     /// The disk's.
     pub fn remove_deleted(&self) -> Result<(), StorageError> {
-        let _one_at_a_time = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
         let disk = &*self.shared.disk;
         for (name, is_dir) in disk.list(&self.path).map_err(StorageError::io("list", &self.path))? {
-            if is_dir && name.ends_with(DELETE_SUFFIX) {
+            if is_dir && is_deleted_name(&name) {
                 let doomed = self.path.join(name);
                 disk.remove_dir(&doomed).map_err(StorageError::io("remove", &doomed))?;
             }
@@ -215,43 +246,79 @@ impl LogDir {
     /// # Errors
     /// The disk's.
     pub fn checkpoint<'a>(&self, logs: impl Iterator<Item = &'a PartitionLog>) -> Result<(), StorageError> {
-        let _one_at_a_time = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut recovery_points, mut log_starts) = (Offsets::new(), Offsets::new());
-        for log in logs {
-            if log.flushed_offset() > 0 {
-                recovery_points.insert(log.partition().clone(), log.flushed_offset());
-            }
-            if log.log_start_offset() > 0 {
-                log_starts.insert(log.partition().clone(), log.log_start_offset());
-            }
-        }
-        let disk = &*self.shared.disk;
-        write_offsets(disk, &self.path.join(LOG_STARTS_FILE), &log_starts)?;
-        write_offsets(disk, &self.path.join(RECOVERY_POINTS_FILE), &recovery_points)
+        self.shared.checkpoints.update(&*self.shared.disk, logs)
     }
 
-    /// Says that everything is durable and complete. Every log must be flushed and closed.
+    /// Says that everything is durable and complete, if it is: a log that is not closed, or could not be opened, is
+    /// checked at the next start, so nothing is said then.
     ///
     /// # Errors
     /// The disk's.
     pub fn close_clean<'a>(&self, logs: impl Iterator<Item = &'a PartitionLog>) -> Result<(), StorageError> {
-        self.checkpoint(logs)?;
+        let logs: Vec<&PartitionLog> = logs.filter(|log| !log.is_deleted()).collect();
+        self.checkpoint(logs.iter().copied())?;
+        let open = logs.iter().filter(|log| !log.is_complete()).count();
+        let unchecked = self.unchecked().len();
+        if open + unchecked > 0 {
+            warn!(dir = %self.path.display(), open, unchecked, "not all logs are complete; the next start checks them");
+            return Ok(());
+        }
         let marker = self.path.join(CLEAN_SHUTDOWN_FILE);
         let content = br#"{"version":0,"brokerEpoch":-1}"#;
         write_file(&*self.shared.disk, &marker, content).map_err(StorageError::io("write", &marker))
     }
 }
 
+/// A name for a directory that is put aside: unique, because a topic of this name may be deleted again before the first
+/// is removed, and cut to what a file system takes.
+fn aside_name(partition: &TopicPartition, suffix: &str) -> String {
+    let unique = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let tail = format!("-{}.{unique:032x}{suffix}", partition.index);
+    let room = NAME_MAX_BYTES.saturating_sub(tail.len());
+    let topic = &partition.topic[..partition.topic.floor_char_boundary(room)];
+    format!("{topic}{tail}")
+}
+
+/// `topic-3.<32 hex digits>-delete`; a directory that only happens to end like that is not ours to remove.
+fn is_deleted_name(name: &str) -> bool {
+    let unique = name.strip_suffix(DELETE_SUFFIX).and_then(|name| name.rsplit_once('.'));
+    unique.is_some_and(|(_, unique)| unique.len() == 32 && unique.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// `topic-3` is partition 3 of `topic`, whatever hyphens the topic has.
 fn parse_dir_name(name: &str) -> Option<TopicPartition> {
     let (topic, index) = name.rsplit_once('-')?;
-    let digits = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
-    if topic.is_empty() || !digits {
-        return None;
-    }
-    Some(TopicPartition { topic: Arc::from(topic), index: index.parse().ok()? })
+    let index: i32 = index.parse().ok()?;
+    let partition = TopicPartition { topic: Arc::from(topic), index };
+    // "orders-01" is not a name that we give.
+    (!topic.is_empty() && partition.to_string() == name).then_some(partition)
 }
 
 fn wall_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_are_given_to_partitions_are_partitions() {
+        for (name, expected) in [("orders-0", Some(("orders", 0))), ("a-b.c-12", Some(("a-b.c", 12)))] {
+            let found = parse_dir_name(name).map(|found| (found.topic.to_string(), found.index));
+            assert_eq!(found, expected.map(|(topic, index)| (topic.to_owned(), index)), "{name}");
+        }
+        for name in ["orders", "orders-01", "orders-+1", "orders-", "-1", "orders-99999999999"] {
+            assert_eq!(parse_dir_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_longest_topic_can_be_put_aside() {
+        let partition = TopicPartition { topic: "t".repeat(249).into(), index: 12 };
+        let name = aside_name(&partition, DELETE_SUFFIX);
+        assert_eq!(name.len(), NAME_MAX_BYTES);
+        assert!(is_deleted_name(&name) && parse_dir_name(&name).is_none());
+        assert!(!is_deleted_name("holiday.photos-delete") && !is_deleted_name("x.y-stray"));
+    }
 }

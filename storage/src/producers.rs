@@ -3,7 +3,12 @@
 //! For each producer: its epoch and its last five batches. A batch whose sequence follows is new, one that is among the
 //! five is a duplicate and answered with its old offset, anything else is out of order. The state is a function of the
 //! batches in the log; snapshots only make loading it short.
+//!
+//! Kafka's snapshot has the last batch of each producer only, so a producer that had five in flight when the broker
+//! stopped is told that its retries are out of order. Ours has all five: the others follow behind Kafka's entries, under
+//! the same checksum, where Kafka does not look.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +23,8 @@ const BATCHES_RETAINED: usize = 5;
 const SNAPSHOT_VERSION: i16 = 1;
 const SNAPSHOT_HEADER_BYTES: usize = 10;
 const SNAPSHOT_ENTRY_BYTES: usize = 46;
+/// Begins what follows Kafka's entries.
+const EARLIER_MAGIC: &[u8; 4] = b"OTL1";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Written {
@@ -146,21 +153,23 @@ impl Producers {
 
     /// Writes the state as of the offset in the file's name, in Kafka's format.
     pub(crate) fn save(&self, disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
-        let mut body = Vec::with_capacity(4 + self.producers.len() * SNAPSHOT_ENTRY_BYTES);
         let known = self.producers.iter().filter_map(|(id, producer)| Some((id, producer, producer.batches.back()?)));
-        let count = known.clone().count() as i32;
-        body.extend_from_slice(&count.to_be_bytes());
+        let mut body = Vec::with_capacity(4 + self.producers.len() * SNAPSHOT_ENTRY_BYTES);
+        let mut earlier = EARLIER_MAGIC.to_vec();
+        body.extend_from_slice(&(known.clone().count() as i32).to_be_bytes());
         for (id, producer, last) in known {
             body.extend_from_slice(&id.to_be_bytes());
             body.extend_from_slice(&producer.epoch.to_be_bytes());
-            body.extend_from_slice(&last.last_sequence.to_be_bytes());
-            body.extend_from_slice(&last.last_offset.to_be_bytes());
-            body.extend_from_slice(&last.offset_delta.to_be_bytes());
-            body.extend_from_slice(&last.timestamp.to_be_bytes());
+            last.write(&mut body);
             // No coordinator, no open transaction.
             body.extend_from_slice(&(-1i32).to_be_bytes());
             body.extend_from_slice(&(-1i64).to_be_bytes());
+
+            earlier.extend_from_slice(&producer.last_seen_ms.to_be_bytes());
+            earlier.push((producer.batches.len() - 1) as u8);
+            producer.batches.iter().rev().skip(1).for_each(|batch| batch.write(&mut earlier));
         }
+        body.extend_from_slice(&earlier);
         let mut file = Vec::with_capacity(6 + body.len());
         file.extend_from_slice(&SNAPSHOT_VERSION.to_be_bytes());
         file.extend_from_slice(&crc32c::crc32c(&body).to_be_bytes());
@@ -172,9 +181,34 @@ impl Producers {
     pub(crate) fn load(&mut self, disk: &dyn Disk, path: &Path) -> Result<bool, StorageError> {
         self.clear();
         let Some(file) = read_file(disk, path).map_err(StorageError::io("read", path))? else { return Ok(false) };
-        let Some(entries) = parse(&file) else { return Ok(false) };
-        self.producers.extend(entries);
+        let Some(mut entries) = parse(&file) else { return Ok(false) };
+        // Who was heard of last stays.
+        entries.sort_by_key(|(_, producer)| Reverse(producer.last_seen_ms));
+        self.producers.extend(entries.into_iter().take(self.limit));
         Ok(true)
+    }
+}
+
+impl Written {
+    const BYTES: usize = 24;
+
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.last_sequence.to_be_bytes());
+        to.extend_from_slice(&self.last_offset.to_be_bytes());
+        to.extend_from_slice(&self.offset_delta.to_be_bytes());
+        to.extend_from_slice(&self.timestamp.to_be_bytes());
+    }
+
+    fn read(from: &[u8]) -> Option<Written> {
+        let last_sequence = i32::from_be_bytes(from.get(..4)?.try_into().ok()?);
+        let offset_delta = i32::from_be_bytes(from.get(12..16)?.try_into().ok()?);
+        Some(Written {
+            first_sequence: before(last_sequence, offset_delta),
+            last_sequence,
+            last_offset: i64::from_be_bytes(from.get(4..12)?.try_into().ok()?),
+            offset_delta,
+            timestamp: i64::from_be_bytes(from.get(16..24)?.try_into().ok()?),
+        })
     }
 }
 
@@ -187,28 +221,38 @@ fn parse(file: &[u8]) -> Option<Vec<(i64, Producer)>> {
     let version = i16::from_be_bytes(header[..2].try_into().ok()?);
     let crc = u32::from_be_bytes(header[2..6].try_into().ok()?);
     let count = usize::try_from(i32::from_be_bytes(header[6..10].try_into().ok()?)).ok()?;
-    let body = file.get(6..)?;
-    let rows = file.get(SNAPSHOT_HEADER_BYTES..)?;
-    if version != SNAPSHOT_VERSION || crc32c::crc32c(body) != crc || rows.len() != count * SNAPSHOT_ENTRY_BYTES {
+    if version != SNAPSHOT_VERSION || crc32c::crc32c(file.get(6..)?) != crc {
         return None;
     }
-    rows.chunks_exact(SNAPSHOT_ENTRY_BYTES).map(parse_entry).collect()
+    let (rows, rest) = file[SNAPSHOT_HEADER_BYTES..].split_at_checked(count.checked_mul(SNAPSHOT_ENTRY_BYTES)?)?;
+    let mut entries = rows.chunks_exact(SNAPSHOT_ENTRY_BYTES).map(parse_entry).collect::<Option<Vec<_>>>()?;
+    if let Some(rest) = rest.strip_prefix(EARLIER_MAGIC) {
+        parse_earlier(rest, &mut entries)?;
+    }
+    Some(entries)
 }
 
 fn parse_entry(row: &[u8]) -> Option<(i64, Producer)> {
-    let (last_sequence, offset_delta) =
-        (i32::from_be_bytes(row[10..14].try_into().ok()?), i32::from_be_bytes(row[22..26].try_into().ok()?));
-    let timestamp = i64::from_be_bytes(row[26..34].try_into().ok()?);
-    let written = Written {
-        first_sequence: before(last_sequence, offset_delta),
-        last_sequence,
-        last_offset: i64::from_be_bytes(row[14..22].try_into().ok()?),
-        offset_delta,
-        timestamp,
-    };
+    let last = Written::read(&row[10..34])?;
     let epoch = i16::from_be_bytes(row[8..10].try_into().ok()?);
-    let producer = Producer { epoch, batches: VecDeque::from([written]), last_seen_ms: timestamp };
+    // Kafka notes producers that have written nothing but a transaction's end.
+    let batches = if last.last_offset >= 0 { VecDeque::from([last]) } else { VecDeque::new() };
+    let producer = Producer { epoch, batches, last_seen_ms: last.timestamp };
     Some((i64::from_be_bytes(row[..8].try_into().ok()?), producer))
+}
+
+/// For each producer when it was heard of, and its earlier batches, the newest first.
+fn parse_earlier(mut rest: &[u8], entries: &mut [(i64, Producer)]) -> Option<()> {
+    for (_, producer) in entries {
+        let (head, rows) = rest.split_at_checked(9)?;
+        producer.last_seen_ms = i64::from_be_bytes(head[..8].try_into().ok()?);
+        let (rows, next) = rows.split_at_checked(usize::from(head[8]) * Written::BYTES)?;
+        for row in rows.chunks_exact(Written::BYTES).take(BATCHES_RETAINED - 1) {
+            producer.batches.push_front(Written::read(row)?);
+        }
+        rest = next;
+    }
+    Some(())
 }
 
 /// The sequence `delta` before, on a circle of 2^31.
@@ -277,18 +321,17 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_restores_the_last_batch() {
+    fn a_snapshot_restores_everything() {
         let dir = tempfile::tempdir().unwrap();
         let path = snapshot_path(dir.path(), 5);
         let mut producers = Producers::new(10);
-        note(&mut producers, &batch(2, 0, 3, 0));
-        note(&mut producers, &batch(2, 3, 2, 3));
+        for i in 0..7 {
+            note(&mut producers, &batch(2, i * 3, 3, i64::from(i) * 3));
+        }
         producers.save(&OsDisk, &path).unwrap();
         let mut restored = Producers::new(10);
         assert!(restored.load(&OsDisk, &path).unwrap());
-        let duplicate = Sequence::Duplicate { base_offset: 3, last_offset: 4, timestamp: 1000 };
-        assert_eq!(check(&restored, &batch(2, 3, 2, 0)).unwrap(), duplicate);
-        assert_eq!(check(&restored, &batch(2, 5, 1, 0)).unwrap(), Sequence::New);
+        assert_eq!(restored.producers, producers.producers);
 
         let mut damaged = std::fs::read(&path).unwrap();
         damaged[12] ^= 1;

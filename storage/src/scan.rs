@@ -5,9 +5,9 @@ use std::path::Path;
 use protocol::records::{Batch, BatchError, HEADER_LEN, LOG_OVERHEAD};
 
 use crate::StorageError;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, read_exact};
 
-/// How much is read at a time; a larger batch is read whole.
+/// How much is read at a time.
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// Where a walk ended.
@@ -31,43 +31,56 @@ pub(crate) fn scan(
     check_crc: bool,
     mut visit: impl FnMut(&Batch<'_>, u64) -> Result<(), String>,
 ) -> Result<ScanEnd, StorageError> {
+    let read_error = |error| StorageError::io("read", path)(error);
     let mut position = range.start;
     let mut block = Vec::new();
-    let mut wanted = BLOCK_BYTES;
     while position < range.end {
-        let length = usize::try_from(range.end - position).unwrap_or(usize::MAX).min(wanted);
-        block.resize(length, 0);
-        let got = file.read_at(&mut block, position).map_err(StorageError::io("read", path))?;
-        let mut at = 0;
-        let reason = loop {
-            match Batch::parse(&block[at..got]) {
-                Ok(batch) if check_crc && !batch.is_crc_valid() => break Some("the checksum is wrong".to_owned()),
-                Ok(batch) => {
-                    if let Err(reason) = visit(&batch, position + at as u64) {
-                        break Some(reason);
-                    }
-                    at += batch.size_bytes();
-                    if at == got {
-                        break None;
-                    }
-                }
-                Err(BatchError::Truncated { .. }) if at > 0 => break None,
-                Err(BatchError::Truncated { .. }) if (got as u64) < range.end - position && got == length => {
-                    wanted = announced(&block[..got]).max(wanted * 2);
-                    break None;
-                }
-                Err(error) => break Some(error.to_string()),
+        let left = range.end - position;
+        block.resize(usize::try_from(left).unwrap_or(usize::MAX).min(BLOCK_BYTES), 0);
+        read_exact(file, &mut block, position).map_err(read_error)?;
+        let (taken, mut reason) = walk(&block, position, check_crc, &mut visit);
+        position += taken as u64;
+        if taken == 0 && reason.is_none() {
+            // A batch larger than a block is mapped: its length may be rubbish, and memory is not there for that.
+            let needed = announced(&block);
+            if needed as u64 > left {
+                let invalid = Some(format!("a batch of {needed} bytes is announced, and {left} are there"));
+                return Ok(ScanEnd { position, invalid });
             }
-        };
-        position += at as u64;
+            let map = file.map(position, needed).map_err(read_error)?;
+            let (taken, found) = walk(&map, position, check_crc, &mut visit);
+            position += taken as u64;
+            reason = found;
+        }
         if reason.is_some() {
             return Ok(ScanEnd { position, invalid: reason });
         }
-        if at > 0 {
-            wanted = BLOCK_BYTES;
-        }
     }
     Ok(ScanEnd { position, invalid: None })
+}
+
+/// Visits the whole batches in `block`; answers how many bytes they have, and what is wrong with what follows.
+fn walk(
+    block: &[u8],
+    position: u64,
+    check_crc: bool,
+    visit: &mut impl FnMut(&Batch<'_>, u64) -> Result<(), String>,
+) -> (usize, Option<String>) {
+    let mut at = 0;
+    while at < block.len() {
+        match Batch::parse(&block[at..]) {
+            Ok(batch) if check_crc && !batch.is_crc_valid() => return (at, Some("the checksum is wrong".to_owned())),
+            Ok(batch) => {
+                if let Err(reason) = visit(&batch, position + at as u64) {
+                    return (at, Some(reason));
+                }
+                at += batch.size_bytes();
+            }
+            Err(BatchError::Truncated { .. }) => break,
+            Err(error) => return (at, Some(error.to_string())),
+        }
+    }
+    (at, None)
 }
 
 /// The size a batch says it has.

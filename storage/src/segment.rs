@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use protocol::records::{Batch, BatchError, batches};
+use tracing::warn;
 
 use crate::StorageError;
-use crate::disk::{Disk, DiskFile, remove_if_there};
+use crate::disk::{Disk, DiskFile, read_exact, remove_if_there};
 use crate::index::{
     IndexFile, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES, offset_entry, parse_offset_entry, parse_time_entry, time_entry,
 };
@@ -22,6 +23,11 @@ const LOOK_AHEAD_BYTES: u64 = 64 * 1024;
 const RESERVE_MIN_BYTES: u64 = 64 * 1024;
 const RESERVE_MAX_BYTES: u64 = 4 << 20;
 
+/// A timestamp that nobody looked up yet.
+const NOT_READ: i64 = i64::MIN;
+/// Where the largest timestamp stands in a batch.
+const MAX_TIMESTAMP_AT: usize = 35;
+
 /// A segment. One thread appends; any number read.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -33,11 +39,14 @@ pub(crate) struct Segment {
     max_timestamp: AtomicI64,
     /// Last offset of the batch that has it.
     offset_of_max_timestamp: AtomicI64,
-    /// Timestamp of the first batch, or when it was opened: decides when it is too old to go on.
+    /// Largest timestamp of the first batch, −1 if that has none, [`NOT_READ`] before anybody asked.
     first_timestamp: AtomicI64,
+    created_ms: i64,
     last_append_ms: AtomicI64,
     /// Whether it has bytes that were not flushed.
     dirty: AtomicBool,
+    /// Whether a part of a batch stands behind the published end and could not be cut off yet.
+    torn: AtomicBool,
     /// Kept open while it is written to.
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     indexes: Mutex<Indexes>,
@@ -79,12 +88,10 @@ impl Segment {
     pub(crate) fn create(disk: &dyn Disk, dir: &Path, base_offset: i64, now_ms: i64) -> Result<Segment, StorageError> {
         let segment = Segment::at(dir, base_offset, 0, now_ms);
         let file = disk.open(&segment.path, true).map_err(StorageError::io("create", &segment.path))?;
+        // An attempt that failed may have left something. Nothing behind the log's end was ever published.
+        file.truncate(0).map_err(StorageError::io("truncate", &segment.path))?;
         *lock(&segment.file) = Some(file);
-        {
-            let indexes = &mut *lock(&segment.indexes);
-            indexes.offset.write(disk)?;
-            indexes.time.write(disk)?;
-        }
+        segment.reset_indexes(disk)?;
         Ok(segment)
     }
 
@@ -103,9 +110,11 @@ impl Segment {
             reserved: AtomicU64::new(size),
             max_timestamp: AtomicI64::new(-1),
             offset_of_max_timestamp: AtomicI64::new(base_offset),
-            first_timestamp: AtomicI64::new(-1),
+            first_timestamp: AtomicI64::new(NOT_READ),
+            created_ms: now_ms,
             last_append_ms: AtomicI64::new(now_ms),
             dirty: AtomicBool::new(false),
+            torn: AtomicBool::new(false),
             file: Mutex::new(None),
             indexes: Mutex::new(indexes),
         }
@@ -118,11 +127,15 @@ impl Segment {
         let time = IndexFile::open(disk, indexes.time.path().to_owned())?;
         let (Some(offset), Some(time)) = (offset, time) else { return Ok(false) };
         let size = self.size();
-        if offset.last().is_some_and(|last| u64::from(parse_offset_entry(last).1) >= size) {
+        if offset.last().is_some_and(|last| !is_plausible(parse_offset_entry(last), offset.len(), size)) {
             return Ok(false);
         }
         if let Some(last) = time.last() {
             let (timestamp, relative) = parse_time_entry(last);
+            // Zeros are what a file has whose content was lost.
+            if timestamp < 0 || i32::try_from(relative).is_err() || (time.len() > 1 && timestamp == 0) {
+                return Ok(false);
+            }
             self.max_timestamp.store(timestamp, Ordering::Release);
             self.offset_of_max_timestamp.store(self.base_offset + i64::from(relative), Ordering::Release);
         }
@@ -164,15 +177,36 @@ impl Segment {
         self.max_timestamp.load(Ordering::Acquire)
     }
 
-    /// When it was last written, as far as this process knows.
+    /// When it was last written, by the broker's clock.
     pub(crate) fn last_append_ms(&self) -> i64 {
         self.last_append_ms.load(Ordering::Acquire)
     }
 
-    /// How old it is at `now_ms`: since its first batch's timestamp.
-    pub(crate) fn age_ms(&self, now_ms: i64) -> u64 {
-        let first = self.first_timestamp.load(Ordering::Acquire);
-        if first < 0 { 0 } else { u64::try_from(now_ms.saturating_sub(first)).unwrap_or(0) }
+    /// Notes when it was last written.
+    pub(crate) fn touch(&self, ms: i64) {
+        self.last_append_ms.store(ms, Ordering::Release);
+    }
+
+    /// How long it has been filling when a batch with this largest timestamp comes: by the records' own clock if its
+    /// first batch has a timestamp, so that loading old data does not close a segment per batch, else by ours.
+    pub(crate) fn age_ms(&self, disk: &dyn Disk, batch_timestamp: i64, now_ms: i64) -> Result<u64, StorageError> {
+        let first = self.first_timestamp(disk)?;
+        let age =
+            if first >= 0 { batch_timestamp.saturating_sub(first) } else { now_ms.saturating_sub(self.created_ms) };
+        Ok(u64::try_from(age).unwrap_or(0))
+    }
+
+    fn first_timestamp(&self, disk: &dyn Disk) -> Result<i64, StorageError> {
+        let known = self.first_timestamp.load(Ordering::Acquire);
+        if known != NOT_READ || self.size() < protocol::records::HEADER_LEN as u64 {
+            return Ok(if known == NOT_READ { -1 } else { known });
+        }
+        let mut timestamp = [0; 8];
+        read_exact(&*self.file(disk)?, &mut timestamp, MAX_TIMESTAMP_AT as u64)
+            .map_err(StorageError::io("read", &self.path))?;
+        let timestamp = i64::from_be_bytes(timestamp).max(-1);
+        self.first_timestamp.store(timestamp, Ordering::Release);
+        Ok(timestamp)
     }
 
     /// Whether an offset can be written relative to the base in an index.
@@ -206,22 +240,36 @@ impl Segment {
     ) -> Result<(), StorageError> {
         let file = self.file(disk)?;
         let position = self.size();
+        if self.torn.load(Ordering::Acquire) {
+            // A shorter batch written over a torn one would leave the rest of it standing behind.
+            self.cut_torn(&*file, position)?;
+        }
         self.reserve(&*file, position + bytes.len() as u64, reserve_whole)?;
         if let Err(error) = file.write_at(bytes, position) {
-            // If this fails too, the next start cuts the torn batch off.
-            let _ = file.truncate(position);
-            self.reserved.store(position, Ordering::Release);
+            self.torn.store(true, Ordering::Release);
+            // If this fails too, the next append tries again, and the next start cuts what is left.
+            if let Err(error) = self.cut_torn(&*file, position) {
+                warn!(%error, "a batch that was not written whole could not be cut off");
+            }
             return Err(StorageError::io("write", &self.path)(error));
         }
         self.dirty.store(true, Ordering::Release);
-        self.note(disk, extent, interval_bytes)
+        self.note(disk, extent, interval_bytes);
+        Ok(())
+    }
+
+    fn cut_torn(&self, file: &dyn DiskFile, position: u64) -> Result<(), StorageError> {
+        file.truncate(position).map_err(StorageError::io("truncate", &self.path))?;
+        self.reserved.store(position, Ordering::Release);
+        self.torn.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Takes a batch that stands at the end of what was noted so far: index entries, timestamps, size.
-    pub(crate) fn note(&self, disk: &dyn Disk, extent: Extent, interval_bytes: u64) -> Result<(), StorageError> {
+    pub(crate) fn note(&self, disk: &dyn Disk, extent: Extent, interval_bytes: u64) {
         let position = self.size();
-        if self.first_timestamp.load(Ordering::Acquire) < 0 {
-            self.first_timestamp.store(extent.max_timestamp, Ordering::Release);
+        if position == 0 {
+            self.first_timestamp.store(extent.max_timestamp.max(-1), Ordering::Release);
         }
         if extent.max_timestamp > self.max_timestamp() {
             self.offset_of_max_timestamp.store(extent.last_offset, Ordering::Release);
@@ -230,24 +278,23 @@ impl Segment {
         let indexes = &mut *lock(&self.indexes);
         if indexes.bytes_since_entry > interval_bytes {
             let relative = self.relative(extent.last_offset);
-            indexes.offset.push(disk, offset_entry(relative, position as u32))?;
-            self.push_time(indexes, disk)?;
+            indexes.offset.push(disk, offset_entry(relative, position as u32));
+            self.push_time(indexes, disk);
             indexes.bytes_since_entry = 0;
         }
         indexes.bytes_since_entry += extent.size as u64;
         self.size.store(position + extent.size as u64, Ordering::Release);
-        Ok(())
     }
 
     /// The time index grows only with the largest timestamp so far, so it is monotone whatever records carry.
-    fn push_time(&self, indexes: &mut Indexes, disk: &dyn Disk) -> Result<(), StorageError> {
+    fn push_time(&self, indexes: &mut Indexes, disk: &dyn Disk) {
         let timestamp = self.max_timestamp();
         let last = indexes.time.last().map(parse_time_entry);
         if timestamp < 0 || last.is_some_and(|(last, _)| timestamp <= last) {
-            return Ok(());
+            return;
         }
         let relative = self.relative(self.offset_of_max_timestamp.load(Ordering::Acquire));
-        indexes.time.push(disk, time_entry(timestamp, relative))
+        indexes.time.push(disk, time_entry(timestamp, relative));
     }
 
     fn relative(&self, offset: i64) -> u32 {
@@ -261,32 +308,36 @@ impl Segment {
         }
         let step = (needed / 4).clamp(RESERVE_MIN_BYTES, RESERVE_MAX_BYTES);
         let target = whole.unwrap_or(0).max(needed + step);
-        file.reserve(reserved, target - reserved).map_err(StorageError::io("reserve room in", &self.path))?;
-        self.reserved.store(target, Ordering::Release);
+        let from = reserved.max(self.size());
+        match file.reserve(from, target - from) {
+            Ok(()) => self.reserved.store(target, Ordering::Release),
+            // The batch itself may still fit.
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {}
+            Err(error) => return Err(StorageError::io("reserve room in", &self.path)(error)),
+        }
         Ok(())
     }
 
-    /// Makes everything durable that was published before; true if there was anything.
-    pub(crate) fn flush(&self, disk: &dyn Disk) -> Result<bool, StorageError> {
+    /// Makes everything durable that was published before.
+    pub(crate) fn flush(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         if !self.dirty.swap(false, Ordering::AcqRel) {
-            return Ok(false);
+            return Ok(());
         }
-        self.file(disk)?.sync().map_err(StorageError::io("flush", &self.path))?;
-        Ok(true)
+        self.file(disk)?.sync().map_err(StorageError::io("flush", &self.path))
     }
 
-    /// No more appends: the indexes are completed, reserved room is given back. The file stays open until flushed.
+    /// No more appends: the indexes are completed and durable, reserved room is given back. The file stays open until
+    /// flushed.
     pub(crate) fn seal(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         {
             let indexes = &mut *lock(&self.indexes);
-            self.push_time(indexes, disk)?;
-            indexes.offset.write(disk)?;
-            indexes.time.write(disk)?;
+            self.push_time(indexes, disk);
+            indexes.offset.complete(disk)?;
+            indexes.time.complete(disk)?;
         }
         let size = self.size();
-        if self.reserved.load(Ordering::Acquire) > size {
-            self.file(disk)?.truncate(size).map_err(StorageError::io("truncate", &self.path))?;
-            self.reserved.store(size, Ordering::Release);
+        if self.reserved.load(Ordering::Acquire) > size || self.torn.load(Ordering::Acquire) {
+            self.cut_torn(&*self.file(disk)?, size)?;
         }
         Ok(())
     }
@@ -296,18 +347,20 @@ impl Segment {
         *lock(&self.file) = None;
     }
 
-    /// Cuts the file at the published size: what follows is no batch.
+    /// Ends the file at the published size, and makes it durable: whatever follows is no batch, or room that was
+    /// reserved.
     pub(crate) fn cut(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         let file = self.file(disk)?;
-        file.truncate(self.size()).map_err(StorageError::io("truncate", &self.path))?;
+        self.cut_torn(&*file, self.size())?;
         file.sync().map_err(StorageError::io("flush", &self.path))
     }
 
-    /// A position at or before the batch that holds `offset`.
+    /// A position at or before the batch that holds `offset`, if the index is right.
     pub(crate) fn position_before(&self, disk: &dyn Disk, offset: i64) -> Result<u64, StorageError> {
         let Ok(relative) = u32::try_from(offset - self.base_offset) else { return Ok(0) };
         let entry = lock(&self.indexes).offset.last_where(disk, |entry| parse_offset_entry(entry).0 <= relative)?;
-        Ok(entry.map_or(0, |entry| u64::from(parse_offset_entry(&entry).1)))
+        let position = entry.map_or(0, |entry| u64::from(parse_offset_entry(&entry).1));
+        Ok(if position < self.size() { position } else { 0 })
     }
 
     /// The last offset known to come before every record of `timestamp` or later.
@@ -329,62 +382,113 @@ impl Segment {
         budget: &WindowBudget,
         wanted: ReadRange,
     ) -> Result<Bytes, StorageError> {
-        let size = self.size();
         let file = self.file(disk)?;
-        let mut start = self.position_before(disk, wanted.offset)?;
-        let mut length = LOOK_AHEAD_BYTES + wanted.max_bytes as u64;
-        loop {
-            let window_length = (size - start).min(length) as usize;
-            let window = budget.window(&*file, start, window_length).map_err(StorageError::io("read", &self.path))?;
-            match select(&window, wanted) {
-                Selected::Range(range) => return Ok(window.slice(range)),
-                Selected::Beyond { skipped } if skipped > 0 && start + (skipped as u64) < size => {
-                    start += skipped as u64;
-                    length = LOOK_AHEAD_BYTES + wanted.max_bytes as u64;
-                }
-                Selected::Beyond { .. } if window_length as u64 == size - start => return Ok(Bytes::new()),
-                Selected::Beyond { .. } => length *= 2,
-                Selected::Cut { skipped, needed } => {
-                    start += skipped as u64;
-                    length = needed as u64;
-                    if start + length > size {
-                        return Ok(Bytes::new());
-                    }
-                }
-                Selected::Damaged(reason) => {
-                    return Err(StorageError::Corrupt { path: self.path.clone(), position: start, reason });
-                }
+        let position = self.position_before(disk, wanted.offset)?;
+        match self.read_from(&*file, budget, position, wanted) {
+            Err(StorageError::Corrupt { reason, .. }) if position > 0 => {
+                // An index is only a short cut: if it leads astray, the batches themselves show the way.
+                warn!(segment = %self.path.display(), position, reason, "reading from the segment's start instead");
+                self.read_from(&*file, budget, 0, wanted)
             }
+            other => other,
         }
     }
 
-    /// Renames the files so that a restart does not see them, then removes them.
-    pub(crate) fn delete(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+    fn read_from(
+        &self,
+        file: &dyn DiskFile,
+        budget: &WindowBudget,
+        position: u64,
+        wanted: ReadRange,
+    ) -> Result<Bytes, StorageError> {
+        let size = self.size();
+        let usual = LOOK_AHEAD_BYTES + wanted.max_bytes as u64;
+        let (mut start, mut length, mut needed) = (position, usual, 0);
+        while start < size {
+            let longest = (size - start).min(length) as usize;
+            let window = budget.window(file, start, longest, needed).map_err(StorageError::io("read", &self.path))?;
+            let damaged = |reason| StorageError::Corrupt { path: self.path.clone(), position: start, reason };
+            if start == position && position > 0 && !begins_before(&window, wanted.offset) {
+                return Err(damaged("no batch begins where the index says".to_owned()));
+            }
+            let at_end = start + window.len() as u64 == size;
+            match select(&window, wanted) {
+                Selected::Range(range) => return Ok(window.slice(range)),
+                Selected::Beyond { skipped } if start + skipped as u64 == size => break,
+                Selected::Beyond { .. } | Selected::Cut { .. } if at_end => {
+                    return Err(damaged("the last batch is not whole".to_owned()));
+                }
+                Selected::Beyond { skipped: 0 } => {
+                    needed = window.len() * 2;
+                    length = length.max(needed as u64);
+                }
+                Selected::Beyond { skipped } => {
+                    start += skipped as u64;
+                    (length, needed) = (usual, 0);
+                }
+                Selected::Cut { skipped, needed: batch_bytes } => {
+                    start += skipped as u64;
+                    (length, needed) = (batch_bytes as u64, batch_bytes);
+                }
+                Selected::Damaged(reason) => return Err(damaged(reason)),
+            }
+        }
+        Ok(Bytes::new())
+    }
+
+    /// Renames the files so that a restart does not see them. The data goes last: data without indexes is a segment
+    /// still, indexes without data are rubbish.
+    pub(crate) fn put_aside(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         self.close();
-        let (offset, time) = {
-            let indexes = lock(&self.indexes);
-            (indexes.offset.path().to_owned(), indexes.time.path().to_owned())
-        };
-        let doomed: Vec<(PathBuf, PathBuf)> = [&self.path, &offset, &time]
-            .into_iter()
-            .map(|path| {
-                let mut renamed = path.as_os_str().to_owned();
-                renamed.push(DELETED_SUFFIX);
-                (path.clone(), PathBuf::from(renamed))
-            })
-            .collect();
-        for (path, renamed) in &doomed {
-            match disk.rename(path, renamed) {
+        for path in self.files() {
+            match disk.rename(&path, &with_suffix(&path, DELETED_SUFFIX)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StorageError::io("rename", path)(error));
+                    return Err(StorageError::io("rename", &path)(error));
                 }
                 _ => {}
             }
         }
-        for (_, renamed) in &doomed {
-            remove_if_there(disk, renamed).map_err(StorageError::io("remove", renamed))?;
+        Ok(())
+    }
+
+    /// Removes what was put aside.
+    pub(crate) fn remove(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        for path in self.files() {
+            let renamed = with_suffix(&path, DELETED_SUFFIX);
+            remove_if_there(disk, &renamed).map_err(StorageError::io("remove", &renamed))?;
         }
         Ok(())
+    }
+
+    fn files(&self) -> [PathBuf; 4] {
+        let beside = |suffix| self.path.with_extension(suffix);
+        [beside("index"), beside("timeindex"), beside("txnindex"), self.path.clone()]
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Whether the last of `count` entries of an offset index can be right: it lies within the segment, and behind as many
+/// batches as there are entries before it.
+fn is_plausible((relative, position): (u32, u32), count: usize, size: u64) -> bool {
+    let position = u64::from(position);
+    let least = (count - 1) * protocol::records::HEADER_LEN;
+    position < size && position >= least as u64 && i32::try_from(relative).is_ok()
+}
+
+/// Whether a batch stands at the start of `window` from which `offset` is ahead.
+fn begins_before(window: &[u8], offset: i64) -> bool {
+    match batches(window).next() {
+        Some(Ok(batch)) => batch.base_offset() <= offset,
+        // Larger than the window: its base offset is there all the same.
+        Some(Err(BatchError::Truncated { .. })) => {
+            window.first_chunk().is_some_and(|base| i64::from_be_bytes(*base) <= offset)
+        }
+        _ => false,
     }
 }
 
@@ -400,9 +504,14 @@ pub(crate) struct ReadRange {
 enum Selected {
     Range(std::ops::Range<usize>),
     /// The wanted batch is behind the window, of which this much was passed over.
-    Beyond { skipped: usize },
+    Beyond {
+        skipped: usize,
+    },
     /// The first wanted batch is larger than the window.
-    Cut { skipped: usize, needed: usize },
+    Cut {
+        skipped: usize,
+        needed: usize,
+    },
     Damaged(String),
 }
 

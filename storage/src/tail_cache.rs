@@ -26,8 +26,14 @@ pub(crate) struct Tail {
 #[derive(Debug)]
 pub(crate) struct TailCache {
     limit_bytes: usize,
-    /// Whose batches came in which order; one entry per cached batch.
-    order: Mutex<(VecDeque<(Weak<Tail>, usize)>, usize)>,
+    order: Mutex<Order>,
+}
+
+/// Whose batches came in which order, and their sizes; one entry per cached batch.
+#[derive(Debug, Default)]
+struct Order {
+    batches: VecDeque<(Weak<Tail>, usize)>,
+    bytes: usize,
 }
 
 impl TailCache {
@@ -50,11 +56,11 @@ impl TailCache {
             batches.push_back(Cached { base_offset, next_offset, bytes });
         }
         let mut order = lock(&self.order);
-        order.0.push_back((Arc::downgrade(tail), size));
-        order.1 += size;
-        while order.1 > self.limit_bytes {
-            let Some((owner, freed)) = order.0.pop_front() else { break };
-            order.1 -= freed;
+        order.batches.push_back((Arc::downgrade(tail), size));
+        order.bytes += size;
+        while order.bytes > self.limit_bytes {
+            let Some((owner, freed)) = order.batches.pop_front() else { break };
+            order.bytes -= freed;
             if let Some(owner) = owner.upgrade() {
                 lock(&owner.batches).pop_front();
             }

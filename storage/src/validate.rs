@@ -15,6 +15,9 @@ pub enum AppendOrigin {
     Coordinator,
 }
 
+/// A batch smaller than this is copied out of its frame.
+const COPY_BELOW_BYTES: usize = 64 << 10;
+
 /// What one batch may unpack to while it is checked or compressed again, bytes.
 const UNCOMPRESSED_MAX_BYTES: usize = 128 << 20;
 
@@ -43,7 +46,7 @@ pub(crate) fn prepare(
     }
     check_header(&batch)?;
     let max_timestamp = check_records(&batch, config)?;
-    let recompressed = recompress(&batch, config, now_ms)?;
+    let recompressed = recompress(&batch, config)?;
     check_timestamps(&batch, max_timestamp, config, now_ms)?;
 
     let log_append_time = config.timestamp_type == TimestampType::LogAppendTime;
@@ -63,9 +66,17 @@ pub(crate) fn prepare(
     Ok(owned)
 }
 
-/// The bytes to write into: the frame itself if nobody else holds a part of it, else a copy.
+/// The bytes to write into: the frame itself if nobody else holds a part of it, else a copy. What is small is always
+/// copied, because the tail cache keeps it, and with it the whole frame that it came in.
 fn own(bytes: Bytes) -> BytesMut {
-    bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
+    if bytes.len() < COPY_BELOW_BYTES {
+        return BytesMut::from(&bytes[..]);
+    }
+    match bytes.try_into_mut() {
+        Ok(owned) if owned.capacity() <= 2 * owned.len() => owned,
+        Ok(roomy) => BytesMut::from(&roomy[..]),
+        Err(shared) => BytesMut::from(&shared[..]),
+    }
 }
 
 fn invalid(reason: String) -> AppendError {
@@ -98,7 +109,7 @@ fn check_header(batch: &Batch<'_>) -> Result<(), AppendError> {
 /// Walks the records where that is cheap (uncompressed) or needed (keys on a compacted topic), and answers the largest
 /// timestamp if it looked. A producer's compressed data is otherwise not unpacked.
 fn check_records(batch: &Batch<'_>, config: &LogConfig) -> Result<Option<i64>, AppendError> {
-    if batch.codec() != Codec::None && !config.compact {
+    if batch.codec() != Codec::None && !config.compact && new_codec(batch, config).is_none() {
         return Ok(None);
     }
     let summary = validate_records(batch, UNCOMPRESSED_MAX_BYTES)?;
@@ -135,12 +146,13 @@ fn check_timestamps(
     Ok(())
 }
 
+fn new_codec(batch: &Batch<'_>, config: &LogConfig) -> Option<(Codec, Option<i32>)> {
+    config.compression.filter(|(codec, _)| *codec != batch.codec())
+}
+
 /// The batch in the topic's own codec, if that is not the producer's.
-fn recompress(batch: &Batch<'_>, config: &LogConfig, _now_ms: i64) -> Result<Option<BytesMut>, AppendError> {
-    let Some((codec, level)) = config.compression else { return Ok(None) };
-    if batch.codec() == codec {
-        return Ok(None);
-    }
+fn recompress(batch: &Batch<'_>, config: &LogConfig) -> Result<Option<BytesMut>, AppendError> {
+    let Some((codec, level)) = new_codec(batch, config) else { return Ok(None) };
     let mut builder = BatchBuilder::like(batch).codec(codec, level);
     let records = batch.records(UNCOMPRESSED_MAX_BYTES)?;
     for record in &records {

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, read_exact};
 
 /// A window smaller than this is copied: a map costs more than the copy.
 const MAP_MIN_BYTES: usize = 16 * 1024;
+/// What is copied at a time when nothing more may be mapped, unless one batch is larger.
+const COPY_MAX_BYTES: usize = 256 * 1024;
 
-/// The budget of mapped bytes. When it is used up, reads copy into memory instead; the caller's own limits bound those.
+/// The budget of mapped bytes. When it is used up, reads copy a little into memory instead.
 #[derive(Debug)]
 pub(crate) struct WindowBudget {
     mapped_bytes: Arc<AtomicUsize>,
@@ -24,15 +26,14 @@ impl WindowBudget {
         WindowBudget { mapped_bytes: Arc::default(), limit_bytes }
     }
 
-    /// A part of a file for reading.
-    pub(crate) fn window(&self, file: &dyn DiskFile, position: u64, length: usize) -> io::Result<Bytes> {
+    /// A part of a file for reading, at least `needed` and at most `length` bytes of it; the file has that many.
+    pub(crate) fn window(&self, file: &dyn DiskFile, position: u64, length: usize, needed: usize) -> io::Result<Bytes> {
         let used = self.mapped_bytes.fetch_add(length, Ordering::AcqRel);
         let lease = Lease { mapped_bytes: Arc::clone(&self.mapped_bytes), length };
-        if length < MAP_MIN_BYTES || used + length > self.limit_bytes {
+        if length < MAP_MIN_BYTES || used.saturating_add(length) > self.limit_bytes {
             drop(lease);
-            let mut copy = vec![0; length];
-            let count = file.read_at(&mut copy, position)?;
-            copy.truncate(count);
+            let mut copy = vec![0; length.min(needed.max(COPY_MAX_BYTES))];
+            read_exact(file, &mut copy, position)?;
             return Ok(copy.into());
         }
         let map = file.map(position, length)?;

@@ -1,0 +1,117 @@
+//! What leaves a log at its front: by age, by size, or because its owner deletes it.
+//!
+//! The log start moves first, then segments go, oldest first, so that what is left is always a log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::config::LogConfig;
+use crate::error::StorageError;
+use crate::log::{PartitionLog, Writer, lock};
+use crate::segment::Segment;
+
+impl PartitionLog {
+    /// Moves the log start forward (DeleteRecords); segments that end before it are removed. Answers the new start.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn advance_log_start_offset(&self, offset: i64, now_ms: i64) -> Result<i64, StorageError> {
+        let mut writer = lock(&self.writer);
+        self.check_open()?;
+        let start = self.log_start_offset().max(offset.min(self.log_end_offset()));
+        self.move_start(&writer, start)?;
+        let active_has_records = self.segments().last().is_some_and(|active| active.size() > 0);
+        if start == self.log_end_offset() && active_has_records {
+            self.roll_with(&mut writer, now_ms)?;
+        }
+        let doomed = self.wholly_below(start);
+        self.remove_first(doomed)?;
+        Ok(start)
+    }
+
+    /// How many segments have nothing at or after `start`; the active one is not among them.
+    fn wholly_below(&self, start: i64) -> usize {
+        self.segments().windows(2).take_while(|pair| pair[1].base_offset() <= start).count()
+    }
+
+    fn move_start(&self, writer: &Writer, start: i64) -> Result<(), StorageError> {
+        self.log_start_offset.fetch_max(start, Ordering::AcqRel);
+        let mut epochs = lock(&self.epochs);
+        epochs.truncate_until(start);
+        if writer.has_dir { epochs.save(&*self.shared.disk, &self.dir) } else { Ok(()) }
+    }
+
+    /// Removes segments that retention no longer keeps; answers how many. The log start moves first.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn apply_retention(&self, now_ms: i64) -> Result<usize, StorageError> {
+        let config = self.config();
+        let mut writer = lock(&self.writer);
+        self.check_open()?;
+        self.expire_producers(&mut writer, &config, now_ms);
+        let segments = self.segments();
+        let mut doomed = self.wholly_below(self.log_start_offset());
+        if config.delete {
+            doomed = doomed.max(expired(&segments, &config, now_ms)).max(over_size(&segments, &config));
+        }
+        if doomed == segments.len() && doomed > 0 {
+            if segments.last().is_some_and(|active| active.size() == 0) {
+                doomed -= 1;
+            } else {
+                self.roll_with(&mut writer, now_ms)?;
+            }
+        }
+        if doomed > 0 {
+            let start = self.segments()[doomed].base_offset();
+            self.move_start(&writer, start)?;
+            self.remove_first(doomed)?;
+        }
+        Ok(doomed)
+    }
+
+    fn expire_producers(&self, writer: &mut Writer, config: &LogConfig, now_ms: i64) {
+        writer.producers.expire(now_ms, config.producer_id_expiration_ms);
+        writer.expired_at_ms = now_ms;
+    }
+
+    /// The log start is durable by the first segment's name alone: whatever a checkpoint says, a log begins there.
+    fn remove_first(&self, count: usize) -> Result<(), StorageError> {
+        if count == 0 {
+            return Ok(());
+        }
+        let (disk, segments) = (&*self.shared.disk, self.segments());
+        self.publish_segments(segments[count..].to_vec());
+        for segment in &segments[..count] {
+            segment.put_aside(disk)?;
+        }
+        disk.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))?;
+        segments[..count].iter().try_for_each(|segment| segment.remove(disk))
+    }
+}
+
+/// Segments from the front whose newest record is older than `retention.ms`.
+fn expired(segments: &[Arc<Segment>], config: &LogConfig, now_ms: i64) -> usize {
+    let Some(retention_ms) = config.retention_ms else { return 0 };
+    let newest = |segment: &Segment| match segment.max_timestamp() {
+        timestamp if timestamp >= 0 => timestamp,
+        _ => segment.last_append_ms(),
+    };
+    let is_old = |segment: &&Arc<Segment>| {
+        u64::try_from(now_ms.saturating_sub(newest(segment))).is_ok_and(|age| age > retention_ms)
+    };
+    segments.iter().take_while(is_old).count()
+}
+
+/// Segments from the front without which the log still has `retention.bytes`.
+fn over_size(segments: &[Arc<Segment>], config: &LogConfig) -> usize {
+    let Some(limit) = config.retention_bytes else { return 0 };
+    let mut over = segments.iter().map(|segment| segment.size()).sum::<u64>().saturating_sub(limit);
+    let fits = |segment: &&Arc<Segment>| {
+        let size = segment.size();
+        let goes = size <= over && over > 0;
+        over = over.saturating_sub(size);
+        goes
+    };
+    segments.iter().take_while(fits).count()
+}
