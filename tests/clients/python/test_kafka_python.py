@@ -307,8 +307,12 @@ class Member(ConsumerRebalanceListener):
 
     def work(self):
         while self.running:
-            for messages in self.consumer.poll(timeout_ms=100).values():
+            found = self.consumer.poll(timeout_ms=100)
+            for messages in found.values():
                 self.seen += [(message.partition, message.offset) for message in messages]
+            if not found:
+                # During a rebalance poll returns at once; called again at once it starves the client's own thread.
+                time.sleep(0.02)
         self.consumer.close()
 
     def leave(self):

@@ -58,10 +58,10 @@ public final class NewerAdmin {
         try (AdminClient admin = Broker.admin()) {
             String node = Broker.wait(admin.describeCluster().nodes()).iterator().next().idString();
             ConfigResource one = new ConfigResource(ConfigResource.Type.BROKER, node);
-            alter(admin, one, change("log.cleaner.threads", "2", OpType.SET));
-            Broker.equal("2", Admin.config(admin, one).get("log.cleaner.threads").value(), "set");
-            alter(admin, one, change("log.cleaner.threads", "", OpType.DELETE));
-            Broker.equal("1", Admin.config(admin, one).get("log.cleaner.threads").value(), "back to the default");
+            alter(admin, one, change("message.max.bytes", "2000000", OpType.SET));
+            Broker.equal("2000000", Admin.config(admin, one).get("message.max.bytes").value(), "set");
+            alter(admin, one, change("message.max.bytes", "", OpType.DELETE));
+            Broker.equal("1048588", Admin.config(admin, one).get("message.max.bytes").value(), "back to the default");
         }
     }
 

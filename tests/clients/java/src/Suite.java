@@ -1,15 +1,20 @@
+import java.io.IOException;
 import java.lang.annotation.ElementType;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
+import java.nio.file.Files;
+import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
-/** Runs every test of every class, one after another: {@code Suite HOST:PORT RELEASE [PART OF A NAME]}. */
+/** Runs every test of every class, one after another: {@code Suite HOST:PORT RELEASE KNOWN-FAILURES [PART OF A NAME]}. */
 public final class Suite {
     /** A test: a public method without arguments on a class with a public constructor without arguments. */
     @Retention(RetentionPolicy.RUNTIME)
@@ -23,12 +28,19 @@ public final class Suite {
     public static void main(String[] args) throws Exception {
         Broker.address = args[0];
         Broker.release = args[1];
-        String wanted = args.length > 2 ? args[2] : "";
+        String wanted = args.length > 3 ? args[3] : "";
+        Map<String, String> known = knownFailures(args[2]);
         ClientLog log = ClientLog.install();
         int passed = 0;
         int failed = 0;
+        int skipped = 0;
         for (Method test : tests(wanted)) {
             String name = test.getDeclaringClass().getSimpleName() + "." + test.getName();
+            if (known.containsKey(name)) {
+                System.out.printf("skip %s (%s)%n", name, known.get(name));
+                skipped++;
+                continue;
+            }
             long began = System.nanoTime();
             Throwable trouble = run(test, log);
             System.out.printf("%s %s (%d ms)%n", trouble == null ? "ok  " : "FAIL", name, (System.nanoTime() - began) / 1000000);
@@ -39,8 +51,17 @@ public final class Suite {
                 print(trouble);
             }
         }
-        System.out.printf("DONE passed=%d failed=%d%n", passed, failed);
+        System.out.printf("DONE passed=%d failed=%d skipped=%d%n", passed, failed, skipped);
         System.exit(failed == 0 ? 0 : 1);
+    }
+
+    /** Tests that our broker does not pass yet, a line each: the name, a space, the reason. */
+    private static Map<String, String> knownFailures(String file) throws IOException {
+        Map<String, String> reasons = new HashMap<>();
+        for (String line : Files.readAllLines(Paths.get(file))) {
+            reasons.put(line.substring(0, line.indexOf(' ')), line.substring(line.indexOf(' ') + 1));
+        }
+        return reasons;
     }
 
     private static List<Method> tests(String wanted) {
