@@ -44,8 +44,8 @@ pub(crate) struct Fault {
 
 #[derive(Debug, Default)]
 struct Plan {
-    fault: Mutex<Option<Fault>>,
-    seen: AtomicU64,
+    /// Faults, and how many operations each has seen.
+    faults: Mutex<Vec<(Fault, u64)>>,
     failed: AtomicU64,
     syncs: AtomicU64,
 }
@@ -65,31 +65,32 @@ struct RigFile {
 
 impl Plan {
     fn meets(&self, operation: Operation, name: &str) -> io::Result<()> {
-        let fault = self.fault.lock().unwrap();
-        let Some(fault) = fault.filter(|fault| fault.operation == operation && name.ends_with(fault.suffix)) else {
-            return Ok(());
-        };
-        let place = self.seen.fetch_add(1, Ordering::Relaxed);
-        if place < fault.after || place >= fault.after + fault.times {
-            return Ok(());
+        for (fault, seen) in self.faults.lock().unwrap().iter_mut() {
+            if fault.operation != operation || !name.ends_with(fault.suffix) {
+                continue;
+            }
+            *seen += 1;
+            if *seen > fault.after && *seen - fault.after <= fault.times {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                return Err(fault.error.into());
+            }
         }
-        self.failed.fetch_add(1, Ordering::Relaxed);
-        Err(fault.error.into())
+        Ok(())
     }
 }
 
 impl RigDisk {
+    /// Adds a fault.
     pub(crate) fn fail(&self, fault: Fault) {
-        self.plan.seen.store(0, Ordering::Relaxed);
-        self.plan.failed.store(0, Ordering::Relaxed);
-        *self.plan.fault.lock().unwrap() = Some(fault);
+        self.plan.faults.lock().unwrap().push((fault, 0));
     }
 
+    /// Everything works from now on.
     pub(crate) fn heal(&self) {
-        *self.plan.fault.lock().unwrap() = None;
+        self.plan.faults.lock().unwrap().clear();
     }
 
-    /// How many operations failed since the fault was set.
+    /// How many operations failed so far.
     pub(crate) fn failures(&self) -> u64 {
         self.plan.failed.load(Ordering::Relaxed)
     }
