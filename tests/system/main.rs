@@ -1,0 +1,10 @@
+//! The binary as a whole: what strangers may send it, what survives its end, what it costs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod broker_process;
+mod configuration;
+mod costs;
+mod groups;
+mod restart;
