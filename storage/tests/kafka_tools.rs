@@ -1,0 +1,291 @@
+//! Apache Kafka reads what we wrote, and we read what Apache Kafka wrote.
+//!
+//! The release is the one that `cargo xtask oracle fetch` put into the target directory; without it these tests say
+//! that they were skipped, and fail where `CI` is set.
+
+#![allow(clippy::unwrap_used, reason = "whatever fails here fails the test")]
+
+mod rig;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use protocol::records::{BatchBuilder, Codec, batches};
+use rig::{RigDisk, append, config, files, idempotent, open_one, plain, read_all, tempdir};
+use storage::{AppendOrigin, LogConfig, PartitionLog};
+
+const RELEASE: &str = "4.3.1";
+/// The last release before the tool moved, and the newest.
+const DUMPS: [(&str, &str); 2] =
+    [("3.9.1", "kafka.tools.DumpLogSegments"), (RELEASE, "org.apache.kafka.tools.DumpLogSegments")];
+
+fn target_dir() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+/// Where a release's jars are, or `None` when they are not here.
+fn jars(test: &str, release: &str) -> Option<PathBuf> {
+    let jars = target_dir().join("oracle").join(release);
+    if jars.join(".complete").exists() {
+        return Some(jars);
+    }
+    assert!(env::var_os("CI").is_none(), "{test} needs `KAFKA_VERSION={release} cargo xtask oracle fetch`");
+    eprintln!("{test} skips {release}: `KAFKA_VERSION={release} cargo xtask oracle fetch` brings it");
+    None
+}
+
+/// What a Java program of the release prints; it must succeed.
+fn java(jars: &Path, class: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new("java");
+    command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(jars.join("*"));
+    let output = command.arg(class).args(arguments).output().expect("a JDK runs the oracle");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{class}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn dump(jars: &Path, files: &[PathBuf], options: &[&str]) -> String {
+    let (_, class) = DUMPS.iter().find(|(release, _)| jars.ends_with(release)).unwrap();
+    let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    let joined = names.join(",");
+    let arguments = [&["--files", joined.as_str()], options].concat();
+    java(jars, class, &arguments)
+}
+
+/// A word of a dump's line: the value behind `name: `.
+fn field<'l>(line: &'l str, name: &str) -> &'l str {
+    let (_, rest) = line.split_once(&format!("{name}: ")).unwrap_or_else(|| panic!("no {name} in {line}"));
+    rest.split(' ').next().unwrap()
+}
+
+/// Everything of a batch that a dump shows.
+type Shown = BTreeMap<&'static str, String>;
+
+/// The batches in a dump.
+fn shown_batches(dump: &str) -> Vec<Shown> {
+    const FIELDS: [&str; 11] = [
+        "baseOffset",
+        "lastOffset",
+        "count",
+        "baseSequence",
+        "lastSequence",
+        "producerId",
+        "producerEpoch",
+        "partitionLeaderEpoch",
+        "size",
+        "compresscodec",
+        "crc",
+    ];
+    let lines = dump.lines().filter(|line| line.starts_with("baseOffset: "));
+    lines.map(|line| FIELDS.iter().map(|name| (*name, field(line, name).to_owned())).collect()).collect()
+}
+
+/// The same of batches that we hold.
+fn our_batches(bytes: &[u8]) -> Vec<Shown> {
+    let show = |batch: protocol::records::Batch<'_>| {
+        BTreeMap::from([
+            ("baseOffset", batch.base_offset().to_string()),
+            ("lastOffset", batch.last_offset().to_string()),
+            ("count", batch.record_count().to_string()),
+            ("baseSequence", batch.base_sequence().to_string()),
+            ("lastSequence", batch.last_sequence().to_string()),
+            ("producerId", batch.producer_id().to_string()),
+            ("producerEpoch", batch.producer_epoch().to_string()),
+            ("partitionLeaderEpoch", batch.partition_leader_epoch().to_string()),
+            ("size", batch.size_bytes().to_string()),
+            ("compresscodec", batch.codec().name().to_owned()),
+            ("crc", batch.crc().to_string()),
+        ])
+    };
+    batches(bytes).map(|batch| show(batch.unwrap())).collect()
+}
+
+/// Several segments: every codec, an idempotent producer, two leader epochs.
+fn write_some(log: &PartitionLog) {
+    for (i, codec) in Codec::ALL.into_iter().cycle().take(40).enumerate() {
+        let mut builder = BatchBuilder::new(0).codec(codec, None);
+        for record in 0..5 {
+            let value = format!("record {record} of batch {i}").repeat(10);
+            builder.append(1_700_000_000_000 + i as i64 * 10, Some(b"key"), Some(value.as_bytes()), &[]);
+        }
+        let epoch = if i < 15 { 2 } else { 5 };
+        log.append_as_leader(builder.build().freeze(), epoch, AppendOrigin::Client, 1_700_000_000_000).unwrap();
+        if i % 4 == 0 {
+            let batch = idempotent(4_000 + i as i64 % 3, 1, i as i32 / 12 * 2, 2);
+            log.append_as_leader(batch, epoch, AppendOrigin::Client, 1_700_000_000_000).unwrap();
+        }
+    }
+}
+
+#[test]
+fn kafka_reads_our_files() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let config = LogConfig { segment_bytes: 4_000, index_interval_bytes: 200, ..config() };
+    let (dir, log) = open_one(&disk, path.path(), config);
+    write_some(&log);
+    let (ours, producers) = (read_all(&log, 0), log.producer_count());
+    let (_, second_epoch) = log.end_offset_for_epoch(2).unwrap();
+    log.close().unwrap();
+    dir.close_clean(std::iter::once(&log)).unwrap();
+    drop((dir, log));
+
+    let epochs = fs::read_to_string(path.path().join("orders-0/leader-epoch-checkpoint")).unwrap();
+    assert_eq!(epochs, format!("0\n2\n2 0\n5 {second_epoch}\n"));
+    let points = fs::read_to_string(path.path().join("recovery-point-offset-checkpoint")).unwrap();
+    assert_eq!(points, "0\n1\norders 0 220\n");
+    for (release, _) in DUMPS {
+        if let Some(jars) = jars("kafka_reads_our_files", release) {
+            kafka_reads(&jars, path.path(), &ours, producers);
+        }
+    }
+}
+
+fn kafka_reads(jars: &Path, path: &Path, ours: &[u8], producers: usize) {
+    let logs = files(path, ".log");
+    assert!(logs.len() > 3);
+    let text = dump(jars, &logs, &["--deep-iteration", "--print-data-log"]);
+    assert_eq!(shown_batches(&text), our_batches(ours));
+    assert!(!text.contains("isvalid: false") && !text.contains("invalid bytes"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("payload: ")).count(), 40 * 5 + 10 * 2);
+
+    let indexes = [files(path, ".index"), files(path, ".timeindex")].concat();
+    let text = dump(jars, &indexes, &["--index-sanity-check"]);
+    assert_eq!(text.matches("passed sanity check").count(), indexes.len(), "{text}");
+    // Compared entry by entry with the batches.
+    let text = dump(jars, &indexes, &["--verify-index-only"]);
+    assert!(!text.contains("Mismatches") && !text.contains("Found"), "{text}");
+    assert!(fs::metadata(&indexes[0]).unwrap().len() > 16);
+
+    let snapshot = files(path, ".snapshot").pop().unwrap();
+    let text = dump(jars, &[snapshot], &[]);
+    let entries: Vec<&str> = text.lines().filter(|line| line.contains("producerId: ")).collect();
+    assert_eq!(entries.len(), producers, "{text}");
+    assert!(entries.iter().all(|line| field(line, "producerEpoch") == "1"), "{text}");
+}
+
+/// A cluster of one real broker, stopped when this is dropped.
+struct Cluster {
+    xtask: PathBuf,
+    dir: tempfile::TempDir,
+    address: String,
+}
+
+impl Cluster {
+    fn start() -> Option<Cluster> {
+        let xtask = target_dir().join("debug/xtask");
+        if !xtask.exists() {
+            assert!(env::var_os("CI").is_none(), "needs `cargo build -p xtask`");
+            eprintln!("skipped: `cargo build -p xtask` brings what starts Apache Kafka");
+            return None;
+        }
+        let mut cluster = Cluster { xtask, dir: tempdir(), address: String::new() };
+        cluster.restart();
+        Some(cluster)
+    }
+
+    fn restart(&mut self) {
+        let output = self.oracle(&["start", self.dir.path().to_str().unwrap(), "--heap", "256m"]);
+        self.address = output.trim().to_owned();
+    }
+
+    fn stop(&self) {
+        self.oracle(&["stop", self.dir.path().to_str().unwrap()]);
+    }
+
+    fn oracle(&self, arguments: &[&str]) -> String {
+        let output = Command::new(&self.xtask).arg("oracle").args(arguments).env("KAFKA_VERSION", RELEASE).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("1/data")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = Command::new(&self.xtask).args(["oracle", "stop"]).arg(self.dir.path()).output();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() { copy(&from, &to) } else { fs::copy(from, to).map(drop).unwrap() }
+    }
+}
+
+/// Opens a directory of Apache Kafka's and compares it with what Kafka's own tool says of the same files.
+fn compare(jars: &Path, data: &Path, is_clean: bool) -> Vec<u8> {
+    let expected = shown_batches(&dump(jars, &files(data, ".log"), &["--deep-iteration"]));
+    assert!(expected.len() > 50 && files(data, ".log").len() > 1);
+    let dir = rig::open_dir(&RigDisk::default(), data);
+    assert_eq!(dir.was_clean(), is_clean);
+    let found = dir.partitions().unwrap();
+    let orders = found.iter().find(|found| found.partition == rig::partition(0)).unwrap();
+    let log = dir.open_log(&orders.partition, orders.topic_id.unwrap(), config()).unwrap();
+    let bytes = read_all(&log, 0);
+    assert_eq!(our_batches(&bytes), expected);
+
+    let timestamps = batches(&bytes).map(|batch| batch.unwrap().max_timestamp());
+    let newest = timestamps.max().unwrap();
+    assert_eq!(log.offset_of_max_timestamp().unwrap().unwrap().1, newest);
+    assert_eq!(log.offset_for_timestamp(newest).unwrap().unwrap().1, newest);
+    assert_eq!(log.epoch_for_offset(0), Some(0));
+    // The producer's last batch is known: the same again is a duplicate.
+    let last = batches(&bytes).last().unwrap().unwrap();
+    assert!(last.has_producer_id());
+    let again =
+        idempotent(last.producer_id(), last.producer_epoch(), last.base_sequence(), last.record_count() as usize);
+    let again = log.append_as_leader(again, 0, AppendOrigin::Client, newest).unwrap();
+    assert_eq!((again.duplicate, again.base_offset), (true, last.base_offset()));
+
+    append(&log, plain(3, newest, b"appended by us")).unwrap();
+    let end = log.log_end_offset();
+    log.close().unwrap();
+    drop(log);
+    assert_eq!(end, last.next_offset() + 3);
+    bytes
+}
+
+#[test]
+fn we_read_kafkas_files() {
+    let Some(jars) = jars("we_read_kafkas_files", RELEASE) else { return };
+    let Some(mut cluster) = Cluster::start() else { return };
+    let create = ["--create", "--topic", "orders", "--partitions", "1", "--config", "segment.bytes=1048576"];
+    let create = [&["--bootstrap-server", &cluster.address], &create[..]].concat();
+    java(&jars, "org.apache.kafka.tools.TopicCommand", &create);
+    for codec in ["zstd", "none"] {
+        let properties =
+            format!("bootstrap.servers={} compression.type={codec} batch.size=8000 linger.ms=5", cluster.address);
+        let mut arguments = vec!["--topic", "orders", "--num-records", "4000", "--record-size", "400"];
+        arguments.extend(["--throughput", "-1", "--producer-props"]);
+        arguments.extend(properties.split(' '));
+        java(&jars, "org.apache.kafka.tools.ProducerPerformance", &arguments);
+    }
+    // What a crash of the process would leave, while it runs on.
+    let crashed = tempdir();
+    copy(&cluster.data(), crashed.path());
+    let stopped = tempdir();
+    cluster.stop();
+    copy(&cluster.data(), stopped.path());
+
+    let after_crash = compare(&jars, crashed.path(), false);
+    let after_stop = compare(&jars, stopped.path(), true);
+    assert!(after_crash == after_stop);
+
+    // And back: Kafka takes the log with what we appended.
+    fs::remove_dir_all(cluster.data().join("orders-0")).unwrap();
+    copy(&stopped.path().join("orders-0"), &cluster.data().join("orders-0"));
+    cluster.restart();
+    let ask = ["--bootstrap-server", &cluster.address, "--topic", "orders", "--time", "-1"];
+    let answer = java(&jars, "org.apache.kafka.tools.GetOffsetShell", &ask);
+    assert_eq!(answer.trim(), "orders:0:8003");
+}
