@@ -52,7 +52,7 @@ class Suite(Watched, unittest.IsolatedAsyncioTestCase):
         configs = {key.replace("_", "."): value for key, value in configs.items()}
         answer = await self.admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
         self.assertEqual([0], [error[1] for error in answer.topic_errors], answer)
-        settle()
+        await asyncio.to_thread(settle)
         return topic
 
     async def take(self, reader, count):
@@ -71,17 +71,17 @@ class Admin(Suite):
         again = await self.admin.create_topics([NewTopic(topic, 1, 1)])
         self.assertEqual(36, again.topic_errors[0][1], "TOPIC_ALREADY_EXISTS")
         await self.admin.create_partitions({topic: NewPartitions(5)})
-        settle()
+        await asyncio.to_thread(settle)
         self.assertEqual(5, len((await self.admin.describe_topics([topic]))[0]["partitions"]))
         deleted = await self.admin.delete_topics([topic])
         self.assertEqual([(topic, 0)], [tuple(code) for code in deleted.topic_error_codes])
-        settle()
+        await asyncio.to_thread(settle)
         self.assertNotIn(topic, await self.admin.list_topics())
 
     async def test_configs(self):
         topic = await self.create_topic(retention_ms="3600000")
         await self.admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "5000"})])
-        settle()
+        await asyncio.to_thread(settle)
         answer = (await self.admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]))[0]
         code, _, _, name, entries = answer.resources[0]
         self.assertEqual((0, topic), (code, name))

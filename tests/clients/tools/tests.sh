@@ -1,0 +1,305 @@
+# The tests; each runs in a directory of its own, with errexit on. A tool's streams are left in the files out and err.
+
+fresh() { printf '%s-%08x' "$1" $((RANDOM * 65536 + RANDOM)); }
+
+# tool NAME ARGS...: must exit with 0 and log nothing above INFO.
+tool() {
+  run_tool 0 "$@"
+  if grep -E ' (WARN|ERROR|FATAL) ' err; then
+    echo "kafka-$1 logged trouble"
+    return 1
+  fi
+}
+
+# refused NAME ARGS...: must exit with 1; what it logs is the test's business.
+refused() { run_tool 1 "$@"; }
+
+run_tool() {
+  local wanted=$1 name=$2 code=0
+  shift 2
+  timeout 60 "$xtask" oracle tool "$name" --bootstrap-server "$broker" "$@" >out 2>err || code=$?
+  if [ $code -ne "$wanted" ]; then
+    printf 'kafka-%s %s: exit code %s, not %s\n' "$name" "$*" "$code" "$wanted"
+    cat out err
+    return 1
+  fi
+}
+
+# A broker without read-your-writes needs a moment after each change.
+settle() { sleep "$(printf '%d.%03d' $((${SETTLE_MS:-0} / 1000)) $((${SETTLE_MS:-0} % 1000)))"; }
+
+prints() { # PATTERN: a line of out matches the extended regular expression as a whole
+  if ! grep -qxE "$1" out; then
+    printf 'no line "%s" in\n' "$1"
+    cat out err
+    return 1
+  fi
+}
+
+prints_no() {
+  if grep -E "$1" out; then
+    printf 'a line "%s" too many\n' "$1"
+    return 1
+  fi
+}
+
+logs() {
+  if ! grep -qE "$1" err; then
+    printf 'no line "%s" on stderr:\n' "$1"
+    cat err
+    return 1
+  fi
+}
+
+equals() {
+  if [ "$1" != "$2" ]; then
+    printf 'expected\n%s\ngot\n%s\n' "$1" "$2"
+    return 1
+  fi
+}
+
+is_3() { [[ $KAFKA_VERSION == 3.* ]]; }
+
+# Names of options that changed with 4.2 (KIP-1147).
+reader() { if is_3; then echo --property; else echo --reader-property; fi; }
+formatter() { if is_3; then echo --property; else echo --formatter-property; fi; }
+
+create() { # TOPIC PARTITIONS [ARGS...]
+  tool topics --create --topic "$1" --partitions "$2" --replication-factor 1 "${@:3}"
+  settle
+}
+
+produce() { # TOPIC, lines of key:value on stdin
+  tool console-producer --topic "$1" "$(reader)" parse.key=true "$(reader)" key.separator=:
+}
+
+tab=$'\t'
+
+test_topics() {
+  local topic
+  topic=$(fresh topic)
+  create "$topic" 3 --config retention.ms=3600000
+  prints "Created topic $topic\."
+  tool topics --list
+  prints "$topic"
+  tool topics --describe --topic "$topic"
+  prints "Topic: $topic${tab}TopicId: [A-Za-z0-9_-]{22}${tab}PartitionCount: 3${tab}ReplicationFactor: 1${tab}Configs: .*retention\.ms=3600000.*"
+  prints "${tab}Topic: $topic${tab}Partition: 2${tab}Leader: ([0-9]+)${tab}Replicas: \1${tab}Isr: \1(${tab}.*)?"
+  tool topics --alter --topic "$topic" --partitions 5
+  settle
+  tool topics --describe --topic "$topic"
+  prints ".*${tab}PartitionCount: 5${tab}.*"
+  tool topics --describe --topic "$topic" --under-replicated-partitions
+  equals "" "$(cat out)"
+  tool topics --delete --topic "$topic"
+  settle
+  tool topics --list
+  prints_no "$topic"
+}
+
+test_topics_refusals() {
+  local topic
+  topic=$(fresh topic)
+  create "$topic" 1
+  refused topics --create --topic "$topic"
+  prints "Error while executing topic command : Topic '$topic' already exists\."
+  tool topics --create --topic "$topic" --if-not-exists
+  refused topics --describe --topic "$(fresh absent)"
+  prints "Error while executing topic command : Topic 'absent-[0-9a-f]+' does not exist as expected"
+  refused topics --create --topic "$(fresh topic)" --replication-factor 3
+  prints "Error while executing topic command : .*[Rr]eplication factor.*"
+  refused topics --create --topic "$(fresh topic)" --config cleanup.policy=burn
+  prints "Error while executing topic command : .*burn.*cleanup.policy.*"
+}
+
+test_console_producer_and_consumer() {
+  local topic
+  topic=$(fresh console)
+  create "$topic" 1
+  printf 'a:one\nb:two\nc:three\n' | produce "$topic"
+  tool console-consumer --topic "$topic" --from-beginning --max-messages 3 "$(formatter)" print.key=true \
+    "$(formatter)" print.offset=true "$(formatter)" print.partition=true
+  equals "Partition:0${tab}Offset:0${tab}a${tab}one
+Partition:0${tab}Offset:1${tab}b${tab}two
+Partition:0${tab}Offset:2${tab}c${tab}three" "$(cat out)"
+  logs "^Processed a total of 3 messages"
+  tool console-consumer --topic "$topic" --partition 0 --offset 1 --max-messages 1
+  equals two "$(cat out)"
+}
+
+test_console_codecs_and_headers() {
+  local topic codec
+  topic=$(fresh console)
+  create "$topic" 1
+  for codec in gzip zstd; do
+    echo "$codec" | tool console-producer --topic "$topic" --compression-codec "$codec"
+  done
+  printf 'colour:blue,size:3\tk\tv\n' | tool console-producer --topic "$topic" "$(reader)" parse.key=true \
+    "$(reader)" parse.headers=true --request-required-acks 1
+  tool console-consumer --topic "$topic" --from-beginning --max-messages 3 "$(formatter)" print.headers=true \
+    "$(formatter)" print.timestamp=true --isolation-level read_committed
+  prints "CreateTime:[0-9]{13}${tab}NO_HEADERS${tab}gzip"
+  prints "CreateTime:[0-9]{13}${tab}NO_HEADERS${tab}zstd"
+  prints "CreateTime:[0-9]{13}${tab}colour:blue,size:3${tab}v"
+}
+
+test_consumer_groups() {
+  local topic group
+  topic=$(fresh groups) group=$(fresh group)
+  create "$topic" 2
+  printf 'a:1\nb:2\nc:3\n' | produce "$topic"
+  tool console-consumer --topic "$topic" --from-beginning --max-messages 3 --group "$group"
+  tool consumer-groups --list
+  prints "$group"
+  tool consumer-groups --describe --group "$group"
+  logs "Consumer group '$group' has no active members\."
+  prints "GROUP +TOPIC +PARTITION +CURRENT-OFFSET +LOG-END-OFFSET +LAG +CONSUMER-ID +HOST +CLIENT-ID *"
+  prints "$group +$topic +0 +([0-9]+) +\1 +0 +- +- +- *"
+  tool consumer-groups --describe --group "$group" --state
+  prints "$group +[^ ]+:[0-9]+ +\([0-9]+\) +(- +)?Empty +0 *"
+  tool consumer-groups --group "$group" --topic "$topic" --reset-offsets --to-earliest --dry-run
+  prints "$group +$topic +0 +0 *"
+  tool consumer-groups --group "$group" --topic "$topic" --reset-offsets --to-earliest --execute
+  prints "$group +$topic +1 +0 *"
+  tool consumer-groups --group "$group" --topic "$topic:0" --reset-offsets --shift-by 1 --execute --export
+  prints "\"?$topic\"?,0,1"
+  tool consumer-groups --group "$group" --topic "$topic" --delete-offsets
+  prints "$topic +0 +Successful *"
+}
+
+test_consumer_group_with_a_member() {
+  local topic group consumer
+  topic=$(fresh member) group=$(fresh group)
+  create "$topic" 1
+  echo a:1 | produce "$topic"
+  "$xtask" oracle tool console-consumer --bootstrap-server "$broker" --topic "$topic" --from-beginning --group "$group" \
+    >consumed 2>consumer.log &
+  consumer=$!
+  local tries=0
+  until [ -s consumed ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 300 ] || { echo "nothing consumed"; cat consumer.log; return 1; }
+    sleep 0.1
+  done
+  tool consumer-groups --describe --group "$group" --members --verbose
+  prints "$group +console-consumer-[^ ]+ +/127\.0\.0\.1 +console-consumer +1 +.*$topic.*"
+  run_tool 0 consumer-groups --delete --group "$group" # it tells of the failure and exits with 0
+  prints "\* Group '$group' could not be deleted due to: .*GroupNotEmptyException.*"
+  kill "$(pgrep -P $consumer)"
+  wait $consumer || true
+  tool consumer-groups --delete --group "$group"
+  prints "Deletion of requested consumer groups \('$group'\) was successful\."
+  tool consumer-groups --list
+  prints_no "$group"
+}
+
+test_configs() {
+  local topic
+  topic=$(fresh configs)
+  create "$topic" 1
+  tool configs --alter --entity-type topics --entity-name "$topic" --add-config 'cleanup.policy=[compact,delete],retention.ms=500000'
+  prints "Completed updating config for topic $topic\."
+  settle
+  tool configs --describe --entity-type topics --entity-name "$topic"
+  prints "Dynamic configs for topic $topic are:"
+  prints "  cleanup\.policy=compact,delete sensitive=false synonyms=\{DYNAMIC_TOPIC_CONFIG:cleanup\.policy=compact,delete, DEFAULT_CONFIG:log\.cleanup\.policy=delete\}"
+  prints "  retention\.ms=500000 sensitive=false synonyms=\{DYNAMIC_TOPIC_CONFIG:retention\.ms=500000.*\}"
+  tool configs --alter --entity-type topics --entity-name "$topic" --delete-config retention.ms
+  settle
+  tool configs --describe --entity-type topics --entity-name "$topic" --all
+  prints "All configs for topic $topic are:"
+  prints "  retention\.ms=604800000 sensitive=false synonyms=\{.*\}"
+  refused configs --alter --entity-type topics --entity-name "$topic" --add-config retention.ms=soon
+  grep -q "retention.ms" out err
+}
+
+test_broker_configs() {
+  tool configs --describe --entity-type brokers --entity-name 1 --all
+  prints "  num\.partitions=1 sensitive=false synonyms=\{.*\}"
+  prints "  log\.retention\.hours=168 .*"
+}
+
+test_get_offsets() {
+  local topic
+  topic=$(fresh offsets)
+  create "$topic" 2
+  printf 'a:1\nb:2\nc:3\nd:4\n' | produce "$topic"
+  tool get-offsets --topic "$topic"
+  equals 4 "$(awk -F: '{sum += $3} END {print sum}' out)"
+  prints "$topic:0:[0-9]+"
+  tool get-offsets --topic "$topic" --time earliest
+  equals "$topic:0:0
+$topic:1:0" "$(cat out)"
+  tool get-offsets --topic "$topic" --time max-timestamp
+  equals 2 "$(wc -l <out)"
+  tool get-offsets --topic-partitions "$topic:1" --time 1
+  equals 1 "$(wc -l <out)"
+}
+
+test_delete_records() {
+  local topic
+  topic=$(fresh delete)
+  create "$topic" 1
+  printf 'a:1\nb:2\nc:3\n' | produce "$topic"
+  echo '{"partitions":[{"topic":"'"$topic"'","partition":0,"offset":2}],"version":1}' >offsets.json
+  tool delete-records --offset-json-file offsets.json
+  prints "partition: $topic-0${tab}low_watermark: 2"
+  tool get-offsets --topic "$topic" --time earliest
+  equals "$topic:0:2" "$(cat out)"
+  tool console-consumer --topic "$topic" --from-beginning --max-messages 1
+  equals 3 "$(cat out)"
+}
+
+test_log_dirs() {
+  local topic
+  topic=$(fresh dirs)
+  create "$topic" 1
+  echo a:1 | produce "$topic"
+  tool log-dirs --describe --topic-list "$topic"
+  prints "Received log directory information from brokers [0-9]+"
+  prints "\{.*\"logDirs\":\[\{.*\"partition\":\"$topic-0\",\"size\":[1-9][0-9]*,\"offsetLag\":0,\"isFuture\":false.*"
+  prints ".*\"error\":null.*"
+}
+
+test_broker_api_versions() {
+  tool broker-api-versions
+  prints "$broker \(id: [0-9]+ rack: null( isFenced: false)?\) -> \("
+  prints "${tab}Produce\(0\): 0 to [0-9]+ \[usable: [0-9]+\],"
+  prints "${tab}ApiVersions\(18\): 0 to [0-9]+ \[usable: [0-9]+\],"
+  prints "${tab}Metadata\(3\): 0 to [0-9]+ \[usable: [0-9]+\],"
+  prints "\)"
+}
+
+test_perf_tests() {
+  local topic
+  topic=$(fresh perf)
+  create "$topic" 1
+  local server=(--producer-props "bootstrap.servers=$broker")
+  timeout 60 "$xtask" oracle tool producer-perf-test --topic "$topic" --num-records 20000 --record-size 200 --throughput -1 \
+    "${server[@]}" acks=all compression.type=lz4 >out 2>err
+  prints "20000 records sent, [0-9.]+ records/sec \([0-9.]+ MB/sec\), [0-9.]+ ms avg latency, .*99\.9th\."
+  if is_3; then
+    tool consumer-perf-test --topic "$topic" --messages 20000
+  else
+    tool consumer-perf-test --topic "$topic" --num-records 20000
+  fi
+  prints "start\.time, end\.time, data\.consumed\.in\.MB, MB\.sec, data\.consumed\.in\.nMsg, .*"
+  prints "20[0-9-]+ [0-9:]+, 20[0-9-]+ [0-9:]+, 3\.[0-9]+, [0-9.]+, 20000, .*"
+}
+
+test_verifiable_producer_and_consumer() {
+  local topic
+  topic=$(fresh verifiable)
+  create "$topic" 1
+  tool verifiable-producer --topic "$topic" --max-messages 50 --throughput 1000
+  prints ".*\"name\":\"tool_data\",\"sent\":50,\"acked\":50,.*"
+  equals 50 "$(grep -c producer_send_success out)"
+  tool verifiable-consumer --topic "$topic" --group-id "$(fresh group)" --max-messages 50 --reset-policy earliest
+  prints ".*\"name\":\"records_consumed\",\"count\":[0-9]+,.*"
+  prints ".*\"name\":\"offsets_committed\",.*\"offset\":50.*\"success\":true.*"
+}
+
+test_cluster_id() {
+  timeout 60 "$xtask" oracle tool cluster cluster-id --bootstrap-server "$broker" >out 2>err
+  prints "Cluster ID: [A-Za-z0-9_-]{22}"
+}
