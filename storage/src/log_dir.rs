@@ -147,10 +147,13 @@ impl LogDir {
         topic_id: Uuid,
         config: LogConfig,
     ) -> Result<PartitionLog, StorageError> {
-        self.unchecked().insert(partition.clone());
-        let log = self.open_checked(partition, topic_id, config)?;
-        self.unchecked().remove(partition);
-        Ok(log)
+        let opened = self.open_checked(partition, topic_id, config);
+        let mut unchecked = self.unchecked();
+        match &opened {
+            Ok(_) => unchecked.remove(partition),
+            Err(_) => unchecked.insert(partition.clone()),
+        };
+        opened
     }
 
     fn open_checked(

@@ -128,6 +128,10 @@ fn segment_bases(disk: &dyn Disk, dir: &Path, names: Vec<(String, bool)>) -> Res
         if is_dir {
             continue;
         }
+        if name.ends_with(".log.swap") {
+            let reason = "Apache Kafka was stopped while it compacted; let it finish that first".to_owned();
+            return Err(StorageError::Corrupt { path: dir.join(&name), position: 0, reason });
+        }
         if LEFTOVER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
             remove_file(disk, &dir.join(&name))?;
         } else if let Some(base) = offset_of(&name, ".log") {

@@ -402,7 +402,7 @@ impl Segment {
         wanted: ReadRange,
     ) -> Result<Bytes, StorageError> {
         let size = self.size();
-        let usual = LOOK_AHEAD_BYTES + wanted.max_bytes as u64;
+        let usual = LOOK_AHEAD_BYTES.saturating_add(wanted.max_bytes as u64);
         let (mut start, mut length, mut needed) = (position, usual, 0);
         while start < size {
             let longest = (size - start).min(length) as usize;

@@ -285,6 +285,16 @@ fn records_of_nobody_knows_whom_are_kept_aside() {
 }
 
 #[test]
+fn what_kafka_has_not_finished_compacting_is_not_touched() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    filled(&disk, path.path());
+    let swap = path.path().join("orders-0/00000000000000000000.log.swap");
+    fs::write(&swap, b"compacted").unwrap();
+    assert!(matches!(open_result(&disk, path.path()), Err(StorageError::Corrupt { .. })));
+    assert!(swap.exists());
+}
+
+#[test]
 fn a_directory_belongs_to_one_process() {
     let path = tempdir();
     let open = || LogDir::open(Arc::new(OsDisk), path.path(), SharedLimits::default());
