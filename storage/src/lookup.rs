@@ -24,14 +24,15 @@ impl PartitionLog {
     /// # Errors
     /// The disk's.
     pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<(i64, i64)>, ReadError> {
-        let start = self.log_start_offset();
-        let segments = self.segments();
-        let Some(segment) = segments.iter().find(|segment| segment.max_timestamp() >= timestamp) else {
-            return Ok(None);
-        };
-        // Nothing before this segment is late enough. What is in it may be deleted, so the search goes on behind it.
-        let from = segment.offset_before_time(&*self.shared.disk, timestamp)?.max(start);
-        self.first_at_or_after(from, timestamp)
+        self.while_records_are_deleted(|start| {
+            let segments = self.segments_from(start);
+            let Some(segment) = segments.iter().find(|segment| segment.max_timestamp() >= timestamp) else {
+                return Ok(None);
+            };
+            // Nothing before this segment is late enough. What is in it may be deleted, so the search goes on behind it.
+            let from = segment.offset_before_time(&*self.shared.disk, timestamp)?.max(start);
+            self.first_at_or_after(from, timestamp)
+        })
     }
 
     /// The record with the largest timestamp, the first of several: its offset and timestamp.
@@ -39,16 +40,39 @@ impl PartitionLog {
     /// # Errors
     /// The disk's.
     pub fn offset_of_max_timestamp(&self) -> Result<Option<(i64, i64)>, ReadError> {
-        let segments = self.segments();
-        let mut newest: Option<&Arc<Segment>> = None;
-        for segment in segments.iter().filter(|segment| segment.max_timestamp() >= 0) {
-            if newest.is_none_or(|newest| segment.max_timestamp() > newest.max_timestamp()) {
-                newest = Some(segment);
+        self.while_records_are_deleted(|start| self.newest_from(start))
+    }
+
+    /// Looks in the log as it begins now, and again if its front, and perhaps files with it, went meanwhile.
+    fn while_records_are_deleted<T>(&self, look: impl Fn(i64) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        loop {
+            let start = self.log_start_offset();
+            let found = look(start);
+            if self.is_closed() {
+                return Err(ReadError::Closed);
+            }
+            if found.is_ok() || self.log_start_offset() == start {
+                return found;
             }
         }
-        let Some(segment) = newest else { return Ok(None) };
-        let (timestamp, last_of_batch) = segment.max_timestamp_and_offset();
-        let start = self.log_start_offset();
+    }
+
+    /// The segments that have records at or after an offset; their files stay as long as the log start does.
+    fn segments_from(&self, offset: i64) -> Vec<Arc<Segment>> {
+        let segments = self.segments();
+        let first = segments.partition_point(|segment| segment.base_offset() <= offset).saturating_sub(1);
+        segments[first..].to_vec()
+    }
+
+    fn newest_from(&self, start: i64) -> Result<Option<Found>, ReadError> {
+        let mut newest: Option<(i64, i64)> = None;
+        for segment in self.segments_from(start) {
+            let (timestamp, last_of_batch) = segment.max_timestamp_and_offset();
+            if timestamp >= 0 && newest.is_none_or(|(newest, _)| timestamp > newest) {
+                newest = Some((timestamp, last_of_batch));
+            }
+        }
+        let Some((timestamp, last_of_batch)) = newest else { return Ok(None) };
         if last_of_batch >= start {
             let mut batch_has = None;
             self.visit(last_of_batch, |batch| {

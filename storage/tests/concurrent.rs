@@ -19,9 +19,10 @@ const BATCHES: usize = 4_000;
 fn read_until(log: &PartitionLog, seed: u64, done: &AtomicBool) -> usize {
     let mut rng = Rng::with_seed(seed);
     let mut seen = 0;
-    while !done.load(Ordering::Relaxed) {
+    loop {
+        let is_last = done.load(Ordering::Relaxed);
         let (start, end) = (log.log_start_offset(), log.log_end_offset());
-        let offset = rng.i64(start..=end);
+        let offset = if is_last { end - 1 } else { rng.i64(start..=end) };
         let read = match log.read(offset, rng.usize(..40_000), i64::MAX, true) {
             Ok(read) => read,
             Err(ReadError::OutOfRange { .. }) => continue,
@@ -40,11 +41,13 @@ fn read_until(log: &PartitionLog, seed: u64, done: &AtomicBool) -> usize {
         }
         assert!(expected.is_some() || offset == end);
         match log.offset_for_timestamp(offset) {
-            Ok(_) | Err(ReadError::OutOfRange { .. }) => {}
+            Ok(found) => assert!(found.is_none_or(|(_, timestamp)| timestamp >= offset)),
             Err(other) => panic!("looking for {offset}: {other}"),
         }
+        if is_last {
+            return seen;
+        }
     }
-    seen
 }
 
 #[test]
@@ -61,7 +64,9 @@ fn readers_are_not_disturbed() {
             scope.spawn(move || seen.fetch_add(read_until(log, seed, done), Ordering::Relaxed));
         }
         scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
+            let mut is_last = false;
+            while !is_last {
+                is_last = done.load(Ordering::Relaxed);
                 log.flush().unwrap();
                 deleted.fetch_add(log.apply_retention(0).unwrap(), Ordering::Relaxed);
                 dir.checkpoint(std::iter::once(&log)).unwrap();
