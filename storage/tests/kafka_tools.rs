@@ -17,10 +17,15 @@ use protocol::records::{BatchBuilder, Codec, batches};
 use rig::{RigDisk, append, config, files, idempotent, open_one, plain, read_all, tempdir};
 use storage::{AppendOrigin, LogConfig, PartitionLog};
 
+/// Whose files we read; `KAFKA_VERSION` picks another.
 const RELEASE: &str = "4.3.1";
 /// The last release before the tool moved, and the newest.
 const DUMPS: [(&str, &str); 2] =
     [("3.9.1", "kafka.tools.DumpLogSegments"), (RELEASE, "org.apache.kafka.tools.DumpLogSegments")];
+
+fn release() -> String {
+    env::var("KAFKA_VERSION").unwrap_or_else(|_| RELEASE.to_owned())
+}
 
 fn target_dir() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -197,7 +202,7 @@ impl Cluster {
     }
 
     fn oracle(&self, arguments: &[&str]) -> String {
-        let output = Command::new(&self.xtask).arg("oracle").args(arguments).env("KAFKA_VERSION", RELEASE).output();
+        let output = Command::new(&self.xtask).arg("oracle").args(arguments).env("KAFKA_VERSION", release()).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -257,7 +262,7 @@ fn compare(jars: &Path, data: &Path, is_clean: bool) -> Vec<u8> {
 
 #[test]
 fn we_read_kafkas_files() {
-    let Some(jars) = jars("we_read_kafkas_files", RELEASE) else { return };
+    let Some(jars) = jars("we_read_kafkas_files", &release()) else { return };
     let Some(mut cluster) = Cluster::start() else { return };
     let create = ["--create", "--topic", "orders", "--partitions", "1", "--config", "segment.bytes=1048576"];
     let create = [&["--bootstrap-server", &cluster.address], &create[..]].concat();

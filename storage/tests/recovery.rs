@@ -228,6 +228,24 @@ fn damaged_snapshots_are_made_up_for_from_the_log() {
 }
 
 #[test]
+fn a_snapshot_from_beyond_the_end_is_not_believed() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let (dir, log) = open_one(&disk, path.path(), config());
+    append(&log, idempotent(7, 0, 0, 2)).unwrap();
+    stop_cleanly(dir, log);
+    let snapshot = files(path.path(), ".snapshot").pop().unwrap();
+    let beyond = snapshot.with_file_name("00000000000000000009.snapshot");
+    fs::copy(&snapshot, &beyond).unwrap();
+    let (dir, log) = open_one(&disk, path.path(), config());
+    assert!(!beyond.exists());
+    append(&log, idempotent(7, 0, 2, 2)).unwrap();
+    drop((dir, log));
+    fs::copy(&snapshot, &beyond).unwrap();
+    let (_dir, log) = open_one(&disk, path.path(), config());
+    assert!(append(&log, idempotent(7, 0, 2, 2)).unwrap().duplicate);
+}
+
+#[test]
 fn a_topic_of_the_same_name_inherits_nothing() {
     let (disk, path) = (RigDisk::default(), tempdir());
     let (dir, log) = open_one(&disk, path.path(), config());
@@ -282,6 +300,36 @@ fn records_of_nobody_knows_whom_are_kept_aside() {
     let names: Vec<String> =
         fs::read_dir(path.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert!(names.iter().any(|name| name.ends_with("-stray")), "{names:?}");
+}
+
+#[test]
+fn an_index_that_leads_astray_hides_nothing() {
+    for place in [8, 12] {
+        let (disk, path) = (RigDisk::default(), tempdir());
+        let config = LogConfig { index_interval_bytes: 0, segment_bytes: 10_000, ..config() };
+        let (dir, log) = open_one(&disk, path.path(), config.clone());
+        for i in 0..60 {
+            append(&log, idempotent(1, 0, i * 2, 2)).unwrap();
+        }
+        let expected = read_all(&log, 0);
+        stop_cleanly(dir, log);
+        // An entry that says of an early offset that it is late in the file, or in the middle of a batch.
+        let index = &files(path.path(), ".index")[0];
+        let mut content = fs::read(index).unwrap();
+        let last = content.len() - 8;
+        if place == 8 {
+            content.copy_within(last + 4.., 12)
+        } else {
+            content[15] ^= 3
+        }
+        fs::write(index, content).unwrap();
+        let (_dir, log) = open_one(&disk, path.path(), config);
+        for offset in 0..120 {
+            let read = log.read(offset, 1, i64::MAX, true).unwrap().chunks.concat();
+            assert_eq!(Batch::parse(&read).unwrap().base_offset(), offset / 2 * 2);
+        }
+        assert!(read_all(&log, 0) == expected);
+    }
 }
 
 #[test]
