@@ -7,6 +7,7 @@ import sys
 import time
 import unittest
 
+import confluent_kafka
 import house
 
 
@@ -42,7 +43,15 @@ def skip_known(suite):
             setattr(test, method, unittest.skip(reasons[name])(lambda: None))
 
 
+def warm_up():
+    """Apache Kafka serves before it has loaded its producer ids, and a client's log tells of the retry."""
+    made = confluent_kafka.Producer({"bootstrap.servers": house.BROKER, "transactional.id": house.fresh("warm")})
+    made.init_transactions(house.PATIENCE_S)
+
+
 def main():
+    if os.environ.get("TARGET") == "kafka":
+        warm_up()
     logging.getLogger().addHandler(house.client_log)
     logging.getLogger().setLevel(logging.INFO)
     suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:])

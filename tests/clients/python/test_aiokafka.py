@@ -50,6 +50,7 @@ class Suite(Watched, unittest.IsolatedAsyncioTestCase):
     async def create_topic(self, partitions=1, **configs):
         topic = fresh("topic")
         configs = {key.replace("_", "."): value for key, value in configs.items()}
+        configs.setdefault("retention.ms", "-1")  # records of long ago are not to be cleaned away under a test
         answer = await self.admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
         self.assertEqual([0], [error[1] for error in answer.topic_errors], answer)
         await asyncio.to_thread(settle)

@@ -58,6 +58,7 @@ def consumer(group=None, **settings):
 def create_topic(partitions=1, **configs):
     topic = fresh("topic")
     config = {key.replace("_", "."): value for key, value in configs.items()}
+    config.setdefault("retention.ms", "-1")  # records of long ago are not to be cleaned away under a test
     done(admin_client().create_topics([NewTopic(topic, partitions, 1, config=config)]))
     settle()
     return topic

@@ -69,6 +69,7 @@ class Suite(Watched, unittest.TestCase):
     def create_topic(self, partitions=1, **configs):
         topic = fresh("topic")
         configs = {key.replace("_", "."): value for key, value in configs.items()}
+        configs.setdefault("retention.ms", "-1")  # records of long ago are not to be cleaned away under a test
         self.admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1, "configs": configs}})
         settle()
         return topic

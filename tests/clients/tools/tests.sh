@@ -58,19 +58,13 @@ equals() {
   fi
 }
 
-is_3() { [[ $KAFKA_VERSION == 3.* ]]; }
-
-# Names of options that changed with 4.2 (KIP-1147).
-reader() { if is_3; then echo --property; else echo --reader-property; fi; }
-formatter() { if is_3; then echo --property; else echo --formatter-property; fi; }
-
 create() { # TOPIC PARTITIONS [ARGS...]
   tool topics --create --topic "$1" --partitions "$2" --replication-factor 1 "${@:3}"
   settle
 }
 
 produce() { # TOPIC, lines of key:value on stdin
-  tool console-producer --topic "$1" "$(reader)" parse.key=true "$(reader)" key.separator=:
+  tool console-producer --topic "$1" --reader-property parse.key=true --reader-property key.separator=:
 }
 
 tab=$'\t'
@@ -117,8 +111,8 @@ test_console_producer_and_consumer() {
   topic=$(fresh console)
   create "$topic" 1
   printf 'a:one\nb:two\nc:three\n' | produce "$topic"
-  tool console-consumer --topic "$topic" --from-beginning --max-messages 3 "$(formatter)" print.key=true \
-    "$(formatter)" print.offset=true "$(formatter)" print.partition=true
+  tool console-consumer --topic "$topic" --from-beginning --max-messages 3 --formatter-property print.key=true \
+    --formatter-property print.offset=true --formatter-property print.partition=true
   equals "Partition:0${tab}Offset:0${tab}a${tab}one
 Partition:0${tab}Offset:1${tab}b${tab}two
 Partition:0${tab}Offset:2${tab}c${tab}three" "$(cat out)"
@@ -134,10 +128,10 @@ test_console_codecs_and_headers() {
   for codec in gzip zstd; do
     echo "$codec" | tool console-producer --topic "$topic" --compression-codec "$codec"
   done
-  printf 'colour:blue,size:3\tk\tv\n' | tool console-producer --topic "$topic" "$(reader)" parse.key=true \
-    "$(reader)" parse.headers=true --request-required-acks 1
-  tool console-consumer --topic "$topic" --from-beginning --max-messages 3 "$(formatter)" print.headers=true \
-    "$(formatter)" print.timestamp=true --isolation-level read_committed
+  printf 'colour:blue,size:3\tk\tv\n' | tool console-producer --topic "$topic" --reader-property parse.key=true \
+    --reader-property parse.headers=true --request-required-acks 1
+  tool console-consumer --topic "$topic" --from-beginning --max-messages 3 --formatter-property print.headers=true \
+    --formatter-property print.timestamp=true --isolation-level read_committed
   prints "CreateTime:[0-9]{13}${tab}NO_HEADERS${tab}gzip"
   prints "CreateTime:[0-9]{13}${tab}NO_HEADERS${tab}zstd"
   prints "CreateTime:[0-9]{13}${tab}colour:blue,size:3${tab}v"
@@ -278,11 +272,7 @@ test_perf_tests() {
   timeout 60 "$xtask" oracle tool producer-perf-test --topic "$topic" --num-records 20000 --record-size 200 --throughput -1 \
     "${server[@]}" acks=all compression.type=lz4 >out 2>err
   prints "20000 records sent, [0-9.]+ records/sec \([0-9.]+ MB/sec\), [0-9.]+ ms avg latency, .*99\.9th\."
-  if is_3; then
-    tool consumer-perf-test --topic "$topic" --messages 20000
-  else
-    tool consumer-perf-test --topic "$topic" --num-records 20000
-  fi
+  tool consumer-perf-test --topic "$topic" --num-records 20000
   prints "start\.time, end\.time, data\.consumed\.in\.MB, MB\.sec, data\.consumed\.in\.nMsg, .*"
   prints "20[0-9-]+ [0-9:]+, 20[0-9-]+ [0-9:]+, 3\.[0-9]+, [0-9.]+, 20000, .*"
 }

@@ -80,6 +80,7 @@ public final class Broker {
         for (String config : configs) {
             given.put(config.split("=")[0], config.split("=")[1]);
         }
+        given.putIfAbsent("retention.ms", "-1"); // records of long ago are not to be cleaned away under a test
         try (AdminClient admin = admin()) {
             wait(admin.createTopics(Collections.singleton(new NewTopic(topic, partitions, (short) 1).configs(given))).all());
         }
