@@ -239,12 +239,14 @@ impl Opening<'_> {
         } else if self.next.is_none() && end < self.recovery_point {
             self.may_cut(&segment, length, end, "records that were flushed are missing".to_owned(), length)?;
         }
-        if self.next.is_none() {
-            // Bytes that survived the process are not yet bytes that survive the machine.
+        epochs.save(self.disk, self.dir)?;
+        if self.next.is_some() {
+            segment.seal(self.disk)?;
+        } else {
+            // Bytes that survived the process are not yet bytes that survive the machine. The indexes grow on, and are
+            // rebuilt again should the next stop be like the last.
             segment.cut(self.disk)?;
         }
-        epochs.save(self.disk, self.dir)?;
-        segment.seal(self.disk)?;
         Ok((segment, end))
     }
 

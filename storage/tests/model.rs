@@ -1,7 +1,8 @@
 //! Random schedules against a log that is a list in memory.
 //!
 //! Each seed is one schedule: appends of every kind, reads, lookups by time, deletions, and stops of every kind. A
-//! failure names its seed; `OTTLA_SEED=<seed>` runs that one alone.
+//! failure names its seed; `OTTLA_SEED=<seed>` runs that one alone, and
+//! `OTTLA_SEEDS=<count>` more of them.
 
 #![allow(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 
@@ -23,10 +24,10 @@ const STEPS: usize = 90;
 
 #[test]
 fn a_log_behaves_like_a_list() {
-    if let Ok(seed) = std::env::var("OTTLA_SEED") {
-        return Run::new(seed.parse().unwrap()).go();
+    if let Some(seed) = rig::number("OTTLA_SEED") {
+        return Run::new(seed).go();
     }
-    for seed in 0..SEEDS {
+    for seed in 0..rig::number("OTTLA_SEEDS").unwrap_or(SEEDS) {
         let run = std::panic::AssertUnwindSafe(|| Run::new(seed).go());
         if let Err(panic) = std::panic::catch_unwind(run) {
             eprintln!("seed {seed} failed; OTTLA_SEED={seed} runs it alone");

@@ -1,6 +1,7 @@
 //! The power fails at any moment: between two operations of an append, a roll, a deletion, a stop or a recovery.
 //!
-//! Each seed is one life of a log with several failures. `OTTLA_SEED=<seed>` runs one alone.
+//! Each seed is one life of a log with several failures. `OTTLA_SEED=<seed>` runs one alone, and
+//! `OTTLA_SEEDS=<count>` more of them.
 
 #![allow(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 
@@ -22,10 +23,10 @@ const PRODUCER: i64 = 5;
 
 #[test]
 fn nothing_that_was_flushed_is_ever_lost() {
-    if let Ok(seed) = std::env::var("OTTLA_SEED") {
-        return Run::new(seed.parse().unwrap()).go();
+    if let Some(seed) = rig::number("OTTLA_SEED") {
+        return Run::new(seed).go();
     }
-    for seed in 0..SEEDS {
+    for seed in 0..rig::number("OTTLA_SEEDS").unwrap_or(SEEDS) {
         let run = std::panic::AssertUnwindSafe(|| Run::new(seed).go());
         if let Err(panic) = std::panic::catch_unwind(run) {
             eprintln!("seed {seed} failed; OTTLA_SEED={seed} runs it alone");

@@ -370,6 +370,21 @@ fn deleted_records_stay_deleted_when_the_tail_is_lost() {
 }
 
 #[test]
+fn deleting_everything_before_an_empty_segment_keeps_that() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    filled(&disk, path.path());
+    // A crash between closing a segment and the first batch of the next.
+    fs::write(path.path().join("orders-0/00000000000000000040.log"), b"").unwrap();
+    let (dir, log) = open_one(&disk, path.path(), config());
+    assert_eq!(log.advance_log_start_offset(40, 0).unwrap(), 40);
+    assert_eq!(files(path.path(), ".log").len(), 1);
+    append(&log, plain(1, 0, b"kept")).unwrap();
+    drop((dir, log));
+    let (_dir, log) = open_one(&disk, path.path(), config());
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (40, 41));
+}
+
+#[test]
 fn old_records_fill_segments_like_new_ones() {
     let (disk, path) = (RigDisk::default(), tempdir());
     let week = 7 * 24 * 3_600_000;

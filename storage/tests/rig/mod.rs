@@ -166,6 +166,11 @@ impl DiskFile for RigFile {
     }
 }
 
+/// A number that whoever runs the tests may set.
+pub(crate) fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
+
 /// A directory for one test, in memory where the system has such a place: nothing here is to survive the machine.
 pub(crate) fn tempdir() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
