@@ -14,6 +14,9 @@ use crate::disk::{Disk, DiskFile, read_exact};
 /// Entries gathered before they are written, bytes.
 const PENDING_BYTES: usize = 4096;
 
+/// Of a file that is being built; recovery removes it.
+const ASIDE_SUFFIX: &str = ".tmp";
+
 /// Bytes of an entry of the offset index: relative offset and position, 4 bytes each.
 pub(crate) const OFFSET_ENTRY_BYTES: usize = 8;
 /// Bytes of an entry of the time index: a timestamp of 8 bytes and a relative offset of 4.
@@ -98,6 +101,24 @@ impl<const N: usize> IndexFile<N> {
         file.truncate(0).map_err(StorageError::io("truncate", &self.path))?;
         (self.written, self.last) = (0, None);
         self.pending.clear();
+        Ok(())
+    }
+
+    /// Begins to build it anew in another file: until that is whole, a crash must find the old one or none, and not a
+    /// part that looks like all of it.
+    pub(crate) fn begin_aside(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let mut aside = self.path.as_os_str().to_owned();
+        aside.push(ASIDE_SUFFIX);
+        self.path = aside.into();
+        self.reset(disk)
+    }
+
+    /// Puts what was built aside in its place; the caller makes the directory's change durable.
+    pub(crate) fn move_in_place(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        self.complete(disk)?;
+        let place = self.path.with_extension("");
+        disk.rename(&self.path, &place).map_err(StorageError::io("rename", &self.path))?;
+        self.path = place;
         Ok(())
     }
 

@@ -215,7 +215,11 @@ impl Opening<'_> {
     /// Reads the whole segment, rebuilds its indexes, and cuts it where it ends if that is what a crash leaves.
     fn rebuild(&self, base: i64, length: u64, epochs: &mut LeaderEpochs) -> Result<(Segment, i64), StorageError> {
         let segment = Segment::at(self.dir, base, 0, self.now_ms);
-        segment.reset_indexes(self.disk)?;
+        match self.next {
+            Some(_) => segment.begin_indexes_aside(self.disk)?,
+            // Nobody trusts the last segment's before they are complete.
+            None => segment.reset_indexes(self.disk)?,
+        }
         let file = segment.file(self.disk)?;
         let mut end = base;
         let ended = scan(&*file, segment.path(), 0..length, true, |batch, _| {
@@ -241,7 +245,8 @@ impl Opening<'_> {
         }
         epochs.save(self.disk, self.dir)?;
         if self.next.is_some() {
-            segment.seal(self.disk)?;
+            segment.move_indexes_in_place(self.disk)?;
+            self.disk.sync_dir(self.dir).map_err(StorageError::io("flush", self.dir))?;
         } else {
             // Bytes that survived the process are not yet bytes that survive the machine. The indexes grow on, and are
             // rebuilt again should the next stop be like the last.

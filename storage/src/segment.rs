@@ -155,6 +155,21 @@ impl Segment {
         Ok(())
     }
 
+    /// Begins to build the indexes anew, beside those that are there.
+    pub(crate) fn begin_indexes_aside(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let indexes = &mut *lock(&self.indexes);
+        indexes.offset.begin_aside(disk)?;
+        indexes.time.begin_aside(disk)
+    }
+
+    /// Puts the new indexes, complete and durable, in the place of the old; the caller makes that change durable.
+    pub(crate) fn move_indexes_in_place(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let indexes = &mut *lock(&self.indexes);
+        self.push_time(indexes, disk);
+        indexes.offset.move_in_place(disk)?;
+        indexes.time.move_in_place(disk)
+    }
+
     pub(crate) fn base_offset(&self) -> i64 {
         self.base_offset
     }
