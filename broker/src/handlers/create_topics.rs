@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use protocol::ErrorCode;
 use protocol::messages::CreateTopicsRequest;
 use protocol::messages::create_topics::*;
-use protocol::{ErrorCode, Uuid};
 use state::cluster::{Command, NewTopic, PartitionCounts, Refusal, TopicShape, check_topic_name, place_topic};
 use tracing::info;
 
@@ -37,7 +37,7 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
         }
     }
     if request.validate_only {
-        results.extend(valid.into_iter().map(|new| accepted(&context, &new, Uuid::ZERO)));
+        results.extend(valid.into_iter().map(|new| accepted(&context, &new)));
     } else {
         results.extend(create(&context, valid).await);
     }
@@ -51,7 +51,7 @@ fn refused(name: String, refusal: Refusal) -> CreatableTopicResult {
         error_message: Some(refusal.message),
         num_partitions: -1,
         replication_factor: -1,
-        configs: None,
+        configs: Some(Vec::new()),
         ..Default::default()
     }
 }
@@ -106,7 +106,7 @@ async fn create(context: &Context, valid: Vec<NewTopic>) -> Vec<CreatableTopicRe
             Ok(()) => {
                 let (topic, partitions, client_id) = (&new.name, new.assignments.len(), &context.client_id);
                 info!(topic, partitions, client_id, "topic created");
-                answers.push(accepted(context, &new, new.id));
+                answers.push(accepted(context, &new));
             }
             Err(refusal) => answers.push(refused(new.name, refusal)),
         }
@@ -114,11 +114,11 @@ async fn create(context: &Context, valid: Vec<NewTopic>) -> Vec<CreatableTopicRe
     answers
 }
 
-fn accepted(context: &Context, new: &NewTopic, topic_id: Uuid) -> CreatableTopicResult {
+fn accepted(context: &Context, new: &NewTopic) -> CreatableTopicResult {
     let described = config::describe_topic(&context.broker.config(), &new.configs);
     CreatableTopicResult {
         name: new.name.clone(),
-        topic_id,
+        topic_id: new.id,
         num_partitions: new.assignments.len() as i32,
         replication_factor: new.assignments.first().map_or(0, Vec::len) as i16,
         configs: Some(described.into_iter().map(config_row).collect()),
