@@ -2,7 +2,7 @@
 //!
 //! v5 messages. v6 by id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::messages::DeleteTopicsRequest;
 use protocol::messages::delete_topics::*;
@@ -26,7 +26,7 @@ pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> De
     } else {
         request.topics
     };
-    let mut results: Vec<DeletableTopicResult> = Vec::with_capacity(wanted.len());
+    let (wanted, mut results) = without_duplicates(wanted);
     let mut doomed: BTreeMap<Uuid, usize> = BTreeMap::new();
     let image = context.broker.image();
     for topic in wanted {
@@ -48,6 +48,21 @@ pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> De
     }
     delete(&context, &mut results, &doomed).await;
     DeleteTopicsResponse { responses: results, ..Default::default() }
+}
+
+/// A name that stands twice is refused once, and nothing is deleted for it.
+fn without_duplicates(mut wanted: Vec<DeleteTopicState>) -> (Vec<DeleteTopicState>, Vec<DeletableTopicResult>) {
+    let mut seen = BTreeSet::new();
+    let twice: BTreeSet<String> =
+        wanted.iter().filter_map(|topic| topic.name.as_ref()).filter(|name| !seen.insert(*name)).cloned().collect();
+    wanted.retain(|topic| topic.name.as_ref().is_none_or(|name| !twice.contains(name)));
+    let refused = |name| DeletableTopicResult {
+        name: Some(name),
+        error_code: ErrorCode::INVALID_REQUEST,
+        error_message: Some("Duplicate topic name.".into()),
+        ..Default::default()
+    };
+    (wanted, twice.into_iter().map(refused).collect())
 }
 
 fn find(context: &Context, image: &Image, topic: &DeleteTopicState) -> Result<(String, Uuid), (ErrorCode, String)> {
