@@ -31,7 +31,9 @@ pub(crate) async fn handle(context: Context, request: DescribeConfigsRequest) ->
             Err((code, message)) => (code, Some(message), Vec::new()),
         };
         let wanted = |row: &DescribedConfig| {
-            resource.configuration_keys.as_ref().is_none_or(|keys| keys.iter().any(|key| key == row.name))
+            // No key at all is no choice, as null is.
+            let keys = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
+            keys.is_none_or(|keys| keys.iter().any(|key| key == row.name))
         };
         DescribeConfigsResult {
             error_code,
