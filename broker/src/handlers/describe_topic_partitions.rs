@@ -26,9 +26,17 @@ pub(crate) async fn handle(
     }
     names.sort_unstable();
     names.dedup();
+    if let Some(cursor) = &request.cursor
+        && (cursor.partition_index < 0 || !all && !names.contains(&cursor.topic_name))
+    {
+        return DescribeTopicPartitionsResponse {
+            topics: names.into_iter().map(|name| refused(name, ErrorCode::INVALID_REQUEST)).collect(),
+            ..Default::default()
+        };
+    }
 
     let (start_topic, mut start_partition) =
-        request.cursor.map_or((String::new(), 0), |cursor| (cursor.topic_name, cursor.partition_index.max(0)));
+        request.cursor.map_or((String::new(), 0), |cursor| (cursor.topic_name, cursor.partition_index));
     let mut left = usize::try_from(request.response_partition_limit).unwrap_or(0).clamp(1, PARTITIONS_MAX);
     let mut response = DescribeTopicPartitionsResponse::default();
     for name in names.into_iter().filter(|name| **name >= *start_topic) {
@@ -61,11 +69,14 @@ fn missing(name: String) -> DescribeTopicPartitionsResponseTopic {
         Err(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
     };
     DescribeTopicPartitionsResponseTopic {
-        error_code,
         is_internal: state::cluster::is_internal(&name),
-        name: Some(name),
-        ..Default::default()
+        topic_authorized_operations: authorized::operations(true, ANY_TOPIC),
+        ..refused(name, error_code)
     }
+}
+
+fn refused(name: String, error_code: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
+    DescribeTopicPartitionsResponseTopic { error_code, name: Some(name), ..Default::default() }
 }
 
 fn describe(topic: &Arc<Topic>, start: i32, limit: usize) -> DescribeTopicPartitionsResponseTopic {
