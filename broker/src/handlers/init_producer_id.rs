@@ -24,6 +24,10 @@ pub(crate) async fn handle(context: Context, request: InitProducerIdRequest) -> 
             ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
         });
     }
+    // An id and its epoch come together or not at all.
+    if (request.producer_id == -1) != (request.producer_epoch == -1) {
+        return refused(ErrorCode::INVALID_REQUEST);
+    }
     match context.broker.producer_ids().next(context.broker.quorum()).await {
         Ok(producer_id) => InitProducerIdResponse { producer_id, producer_epoch: 0, ..Default::default() },
         Err(error_code) => refused(error_code),
