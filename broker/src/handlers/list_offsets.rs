@@ -41,12 +41,12 @@ pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> Lis
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for (place, wanted) in topic.partitions.iter().enumerate() {
+            let is_same = |other: &ListOffsetsPartition| other.partition_index == wanted.partition_index;
+            if topic.partitions[..place].iter().any(is_same) {
+                continue;
+            }
             // The same partition twice has no answer that a client could tell apart.
-            let again = topic
-                .partitions
-                .iter()
-                .enumerate()
-                .any(|(other, p)| other != place && p.partition_index == wanted.partition_index);
+            let again = topic.partitions[place + 1..].iter().any(is_same);
             partitions.push(if again {
                 failed(wanted.partition_index, ErrorCode::INVALID_REQUEST)
             } else {
