@@ -23,10 +23,16 @@ const FIRST_ID_VERSION: i16 = 12;
 
 /// Describes the cluster and the topics asked for.
 pub(crate) async fn handle(context: Context, request: MetadataRequest) -> MetadataResponse {
+    if context.version < FIRST_ID_VERSION
+        && let Some(topics) =
+            request.topics.as_ref().filter(|topics| topics.iter().any(|topic| !topic.topic_id.is_zero()))
+    {
+        return by_id_too_early(topics);
+    }
     let may_create = request.allow_auto_topic_creation || context.version < FIRST_FLAG_VERSION;
     let mut names = BTreeSet::new();
     let wanted = match request.topics {
-        Some(topics) if !(context.version == 0 && topics.is_empty()) => Some(topics),
+        Some(topics) if !(context.version == 0 && topics.is_empty()) => Some(without_duplicates(topics)),
         _ => None,
     };
     if let Some(topics) = &wanted
@@ -44,11 +50,11 @@ pub(crate) async fn handle(context: Context, request: MetadataRequest) -> Metada
         None => image.topics().map(|topic| describe(topic, operations)).collect(),
         Some(wanted) => wanted
             .iter()
-            .map(|wanted| match find(&context, &image, wanted) {
+            .map(|wanted| match find(&image, wanted) {
                 Ok(topic) => describe(topic, operations),
                 Err(error_code) => {
                     let refusal = wanted.name.as_ref().and_then(|name| refused.get(name)).copied();
-                    unknown(wanted, refusal.unwrap_or(error_code))
+                    unknown(wanted, refusal.unwrap_or(error_code), operations)
                 }
             })
             .collect(),
@@ -82,10 +88,25 @@ fn brokers(context: &Context, image: &Image) -> Vec<MetadataResponseBroker> {
         .collect()
 }
 
-fn find<'a>(context: &Context, image: &'a Image, wanted: &MetadataRequestTopic) -> Result<&'a Arc<Topic>, ErrorCode> {
-    if context.version < FIRST_ID_VERSION && !wanted.topic_id.is_zero() {
-        return Err(ErrorCode::INVALID_REQUEST);
-    }
+/// Versions 10 and 11 have the field, but no meaning for it: nothing of such a request is answered.
+fn by_id_too_early(topics: &[MetadataRequestTopic]) -> MetadataResponse {
+    let refused = |topic: &MetadataRequestTopic| MetadataResponseTopic {
+        error_code: ErrorCode::INVALID_REQUEST,
+        name: Some(topic.name.clone().unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    };
+    MetadataResponse { topics: topics.iter().map(refused).collect(), ..Default::default() }
+}
+
+/// A topic asked for twice is described once.
+fn without_duplicates(mut topics: Vec<MetadataRequestTopic>) -> Vec<MetadataRequestTopic> {
+    let mut seen = BTreeSet::new();
+    topics.retain(|topic| seen.insert((topic.topic_id.0, topic.name.clone())));
+    topics
+}
+
+fn find<'a>(image: &'a Image, wanted: &MetadataRequestTopic) -> Result<&'a Arc<Topic>, ErrorCode> {
     match &wanted.name {
         _ if !wanted.topic_id.is_zero() => image.topic_by_id(wanted.topic_id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
         Some(name) => match image.topic(name) {
@@ -97,13 +118,15 @@ fn find<'a>(context: &Context, image: &'a Image, wanted: &MetadataRequestTopic) 
     }
 }
 
-fn unknown(wanted: &MetadataRequestTopic, error_code: ErrorCode) -> MetadataResponseTopic {
+fn unknown(wanted: &MetadataRequestTopic, error_code: ErrorCode, operations: i32) -> MetadataResponseTopic {
     let by_id = !wanted.topic_id.is_zero();
     MetadataResponseTopic {
         error_code,
         name: if by_id { None } else { wanted.name.clone() },
         topic_id: if by_id { wanted.topic_id } else { Uuid::ZERO },
         is_internal: wanted.name.as_deref().is_some_and(state::cluster::is_internal),
+        // What a client may do with a name does not depend on whether there is such a topic; an id names nothing.
+        topic_authorized_operations: if by_id { i32::MIN } else { operations },
         ..Default::default()
     }
 }
