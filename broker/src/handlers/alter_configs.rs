@@ -1,21 +1,29 @@
 //! AlterConfigs: replace all overrides of a resource at once. Kept for older clients; see IncrementalAlterConfigs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ErrorCode;
 use protocol::messages::AlterConfigsRequest;
 use protocol::messages::alter_configs::*;
 use state::cluster::{ConfigAlteration, ConfigChange, Refusal};
 
-use super::incremental_alter_configs::{apply, check_names, resource};
+use super::incremental_alter_configs::{apply, check_names, duplicates, resource};
 use crate::context::Context;
 
 /// Replaces the overrides of each resource, or only says whether it would.
 pub(crate) async fn handle(context: Context, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
+    let twice = duplicates(request.resources.iter().map(|wanted| (wanted.resource_type, &*wanted.resource_name)));
+    let mut refused = BTreeSet::new();
     for wanted in request.resources {
         let (resource_type, resource_name) = (wanted.resource_type, wanted.resource_name.clone());
-        let outcome = alter(&context, wanted, request.validate_only).await;
+        let outcome = if !twice.contains(&(resource_type, resource_name.clone())) {
+            alter(&context, wanted, request.validate_only).await
+        } else if refused.insert((resource_type, resource_name.clone())) {
+            Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Each resource must appear at most once."))
+        } else {
+            continue;
+        };
         let (error_code, error_message) = match outcome {
             Ok(()) => (ErrorCode::NONE, None),
             Err(refusal) => (refusal.error, Some(refusal.message)),

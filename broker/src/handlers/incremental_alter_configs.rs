@@ -26,13 +26,16 @@ pub(crate) async fn handle(
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
-    let mut seen = BTreeSet::new();
+    let twice = duplicates(request.resources.iter().map(|wanted| (wanted.resource_type, &*wanted.resource_name)));
+    let mut refused = BTreeSet::new();
     for wanted in request.resources {
         let (resource_type, resource_name) = (wanted.resource_type, wanted.resource_name.clone());
-        let outcome = if seen.insert((resource_type, resource_name.clone())) {
+        let outcome = if !twice.contains(&(resource_type, resource_name.clone())) {
             alter(&context, wanted, request.validate_only).await
-        } else {
+        } else if refused.insert((resource_type, resource_name.clone())) {
             Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Each resource must appear at most once."))
+        } else {
+            continue;
         };
         let (error_code, error_message) = match outcome {
             Ok(()) => (ErrorCode::NONE, None),
@@ -41,6 +44,12 @@ pub(crate) async fn handle(
         responses.push(AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name });
     }
     IncrementalAlterConfigsResponse { responses, ..Default::default() }
+}
+
+/// The resources that are named more than once. They are refused, once each: which of two changes is meant, nobody said.
+pub(crate) fn duplicates<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, String)> {
+    let mut seen = BTreeSet::new();
+    resources.filter(|resource| !seen.insert(*resource)).map(|(kind, name)| (kind, name.to_string())).collect()
 }
 
 async fn alter(context: &Context, wanted: AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
@@ -85,6 +94,9 @@ fn operation(context: &Context, config: AlterableConfig) -> Result<ConfigOperati
 /// When it does not exist, or is of a kind that has no configurations here.
 pub(crate) fn resource(context: &Context, resource_type: i8, name: &str) -> Result<ConfigResource, Refusal> {
     match resource_type {
+        TOPIC if name.is_empty() => {
+            Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Default topic resources are not allowed."))
+        }
         TOPIC => {
             check_topic_name(name)?;
             match context.broker.image().topic(name) {
