@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::messages::ProduceRequest;
 use protocol::messages::produce::*;
-use protocol::records::{Batch, Codec};
+use protocol::records::{Batch, BatchError, Codec};
 use protocol::{ErrorCode, Uuid};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -36,9 +36,26 @@ struct Item {
 }
 
 enum Outcome {
-    Append { partition: Arc<Partition>, batch: Bytes },
-    Failed(AppendFailure),
-    Appended { appended: storage::Appended, log_start_offset: i64, durable: Option<oneshot::Receiver<Durable>> },
+    Append {
+        partition: Arc<Partition>,
+        batch: Bytes,
+    },
+    /// Without a partition that was written to, its log start offset is -1.
+    Failed {
+        failure: AppendFailure,
+        log_start_offset: i64,
+    },
+    Appended {
+        appended: storage::Appended,
+        log_start_offset: i64,
+        durable: Option<oneshot::Receiver<Durable>>,
+    },
+}
+
+impl Outcome {
+    fn failed(failure: AppendFailure) -> Outcome {
+        Outcome::Failed { failure, log_start_offset: -1 }
+    }
 }
 
 /// Appends every partition's batch, in order, and answers as `acks` asks.
@@ -64,15 +81,16 @@ pub(crate) async fn handle(context: Context, request: ProduceRequest) -> Later<P
 
 fn resolve(context: &Context, request: ProduceRequest) -> Vec<Item> {
     let refusal = refuse_whole(context, &request);
+    let has_transactional_id = request.transactional_id.is_some();
     let mut items = Vec::new();
     for (topic, data) in request.topic_data.into_iter().enumerate() {
         for partition_data in data.partition_data {
             let outcome = match &refusal {
-                Some(failure) => Outcome::Failed(failure.clone()),
+                Some(failure) => Outcome::failed(failure.clone()),
                 None => {
                     let name = (context.version < 13).then_some(data.name.as_str());
-                    resolve_one(context, name, data.topic_id, partition_data.index, partition_data.records)
-                        .unwrap_or_else(Outcome::Failed)
+                    let (id, index, records) = (data.topic_id, partition_data.index, partition_data.records);
+                    resolve_one(context, name, id, index, records, has_transactional_id).unwrap_or_else(Outcome::failed)
                 }
             };
             items.push(Item { topic, index: partition_data.index, outcome });
@@ -100,6 +118,7 @@ fn resolve_one(
     id: Uuid,
     index: i32,
     records: Option<protocol::wire::Records>,
+    has_transactional_id: bool,
 ) -> Result<Outcome, AppendFailure> {
     let partition = match name {
         Some(name) => context.broker.partitions().leader_by_name(name, index),
@@ -113,12 +132,18 @@ fn resolve_one(
     if batch.is_empty() {
         return Err(AppendFailure::new(ErrorCode::INVALID_RECORD, "a produce request must carry a record batch"));
     }
+    if let Some(failure) = no_batch(&batch) {
+        return Err(failure);
+    }
     if let Ok(header) = Batch::parse(&batch) {
         if header.codec() == Codec::Zstd && context.version < FIRST_ZSTD_VERSION {
             return Err(AppendFailure::new(
                 ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
                 "zstd needs produce version 7 or newer",
             ));
+        }
+        if header.is_transactional() && !has_transactional_id {
+            return Err(AppendFailure::code(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED));
         }
         if header.is_transactional() {
             return Err(AppendFailure::new(
@@ -128,6 +153,20 @@ fn resolve_one(
         }
     }
     Ok(Outcome::Append { partition, batch })
+}
+
+/// What is wrong with bytes that do not even begin with a whole batch of some format. Kafka looks for a batch first, and
+/// into it second, so that one cut off is no batch and one of an unknown format a corrupt one.
+fn no_batch(bytes: &[u8]) -> Option<AppendFailure> {
+    match Batch::parse(bytes) {
+        Err(error @ BatchError::Truncated { .. }) => {
+            Some(AppendFailure::new(ErrorCode::INVALID_RECORD, error.to_string()))
+        }
+        Err(error @ BatchError::UnsupportedMagic(magic)) if !(0..=2).contains(&magic) => {
+            Some(AppendFailure::new(ErrorCode::CORRUPT_MESSAGE, error.to_string()))
+        }
+        _ => None,
+    }
 }
 
 async fn append_all(items: &mut [Item], acks: i16) {
@@ -155,7 +194,10 @@ async fn append_all(items: &mut [Item], acks: i16) {
             Ok((appended, durable)) => {
                 Outcome::Appended { appended, log_start_offset: partition.log_start_offset(), durable }
             }
-            Err(error) => Outcome::Failed(append_failure(partition, &error)),
+            Err(error) => Outcome::Failed {
+                failure: append_failure(partition, &error),
+                log_start_offset: partition.log_start_offset(),
+            },
         };
     }
 }
@@ -165,9 +207,9 @@ async fn wait_durable(item: &mut Item) {
     let Some(receiver) = durable.take() else { return };
     match receiver.await {
         Ok(Ok(())) => {}
-        Ok(Err(code)) => item.outcome = Outcome::Failed(AppendFailure::code(code)),
+        Ok(Err(code)) => item.outcome = Outcome::failed(AppendFailure::code(code)),
         // The partition was dropped under us: deleted, or the broker stops.
-        Err(_) => item.outcome = Outcome::Failed(AppendFailure::code(ErrorCode::NOT_LEADER_OR_FOLLOWER)),
+        Err(_) => item.outcome = Outcome::failed(AppendFailure::code(ErrorCode::NOT_LEADER_OR_FOLLOWER)),
     }
 }
 
@@ -175,7 +217,7 @@ async fn wait_durable(item: &mut Item) {
 /// again. It is logged, because the client never learns which records were lost.
 fn answer_none(context: &Context, topics: &[(String, Uuid)], items: &[Item]) -> Later<ProduceResponse> {
     let mut failed = items.iter().filter_map(|item| match &item.outcome {
-        Outcome::Failed(failure) => Some((item, failure)),
+        Outcome::Failed { failure, .. } => Some((item, failure)),
         _ => None,
     });
     match failed.next() {
@@ -203,7 +245,8 @@ fn response(context: &Context, topics: Vec<(String, Uuid)>, items: Vec<Item>) ->
                 answer.log_append_time_ms = appended.log_append_time_ms.unwrap_or(-1);
                 answer.log_start_offset = log_start_offset;
             }
-            Outcome::Failed(failure) => {
+            Outcome::Failed { failure, log_start_offset } => {
+                answer.log_start_offset = log_start_offset;
                 leader_asked |= failure.code == ErrorCode::NOT_LEADER_OR_FOLLOWER;
                 answer.error_code = failure.code;
                 answer.error_message = failure.message;
