@@ -168,8 +168,9 @@ impl Fetch {
                 .diverging
                 .map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset })
                 .unwrap_or_default(),
-            // Only readers of committed records get the list; nothing is ever aborted while transactions are not served.
-            aborted_transactions: self.read_committed.then(Vec::new),
+            // Only readers of committed records get the list, as does everybody with an error; nothing is ever aborted
+            // while transactions are not served.
+            aborted_transactions: (self.read_committed || error_code.is_error()).then(Vec::new),
             preferred_read_replica: -1,
             records: Some(Records::from_chunks(slice.chunks)),
             ..Default::default()
