@@ -103,13 +103,13 @@ impl Partition {
         &self.fetch_waiters
     }
 
-    /// Compares the epoch a client believes in with ours (KIP-320); −1 is no belief.
+    /// Compares the epoch a client believes in with ours (KIP-320); a negative one is no belief.
     ///
     /// # Errors
     /// `FENCED_LEADER_EPOCH` for an older one, `UNKNOWN_LEADER_EPOCH` for a newer.
     pub(crate) fn check_leader_epoch(&self, believed: i32) -> Result<(), ErrorCode> {
         match believed {
-            -1 => Ok(()),
+            unknown if unknown < 0 => Ok(()),
             older if older < self.leader_epoch() => Err(ErrorCode::FENCED_LEADER_EPOCH),
             newer if newer > self.leader_epoch() => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
             _ => Ok(()),
@@ -118,6 +118,9 @@ impl Partition {
 
     /// The epoch under which `offset` was or will be written, or −1.
     pub(crate) fn epoch_of(&self, offset: i64) -> i32 {
+        if offset >= self.log_end_offset() {
+            return self.leader_epoch();
+        }
         self.log.epoch_for_offset(offset).unwrap_or(-1)
     }
 
@@ -126,12 +129,16 @@ impl Partition {
         self.leader_epoch()
     }
 
-    /// The largest epoch not above `epoch` and where its records end.
+    /// The largest epoch not above `epoch` and where its records end; nothing of an epoch that is still to come.
     pub(crate) fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        if epoch == self.leader_epoch() {
-            return Some((epoch, self.log_end_offset()));
+        if epoch < 0 {
+            return None;
         }
-        self.log.end_offset_for_epoch(epoch)
+        match epoch.cmp(&self.leader_epoch()) {
+            std::cmp::Ordering::Less => self.log.end_offset_for_epoch(epoch),
+            std::cmp::Ordering::Equal => Some((epoch, self.log_end_offset())),
+            std::cmp::Ordering::Greater => None,
+        }
     }
 
     /// Makes everything appended so far durable and tells who waits. Blocks on the disk.

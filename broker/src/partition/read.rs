@@ -92,9 +92,13 @@ fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: b
         log_start_offset: partition.log_start_offset(),
         ..Default::default()
     };
-    if let Some(diverging) = diverging(wanted, partition) {
-        slice.diverging = Some(diverging);
-        return Found { error_code: ErrorCode::NONE, slice };
+    match diverging(wanted, partition) {
+        Ok(None) => {}
+        Ok(diverging) => {
+            slice.diverging = diverging;
+            return Found { error_code: ErrorCode::NONE, slice };
+        }
+        Err(code) => return failed(code),
     }
     let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
     match partition.log.read(wanted.fetch_offset, max_bytes, slice.high_watermark, at_least_one) {
@@ -108,14 +112,16 @@ fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: b
     Found { error_code: ErrorCode::NONE, slice }
 }
 
-/// Where the reader's log and ours part, by the epoch of the record it fetched last (KIP-595).
-fn diverging(wanted: &Wanted, partition: &Partition) -> Option<(i32, i64)> {
+/// Where the reader's log and ours part, by the epoch of the record it fetched last (KIP-595). There is no such place
+/// when that epoch is one that never was.
+fn diverging(wanted: &Wanted, partition: &Partition) -> Result<Option<(i32, i64)>, ErrorCode> {
     if wanted.last_fetched_epoch < 0 {
-        return None;
+        return Ok(None);
     }
-    let (epoch, end_offset) = partition.end_offset_for_epoch(wanted.last_fetched_epoch).unwrap_or((-1, -1));
+    let known = partition.end_offset_for_epoch(wanted.last_fetched_epoch);
+    let (epoch, end_offset) = known.ok_or(ErrorCode::OFFSET_OUT_OF_RANGE)?;
     let agrees = epoch == wanted.last_fetched_epoch && end_offset >= wanted.fetch_offset;
-    (!agrees).then_some((epoch, end_offset))
+    Ok((!agrees).then_some((epoch, end_offset)))
 }
 
 fn has_zstd(chunks: &[Bytes]) -> bool {
