@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What both are told. Few partitions and no delay make groups quick to serve.
-const SETTINGS: &[&str] = &["auto.create.topics.enable=false", "offsets.topic.num.partitions=1"];
+/// What both are told. Few partitions and next to no delay make groups quick to serve.
+const SETTINGS: &[&str] =
+    &["auto.create.topics.enable=false", "offsets.topic.num.partitions=1", "group.initial.rebalance.delay.ms=20"];
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Apache Kafka, and Ottla.
@@ -78,7 +79,7 @@ impl Ottla {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
         let listeners = format!("listeners=PLAINTEXT://{address}");
         let data = format!("log.dirs={}", dir.join("data").display());
-        for setting in [&listeners, &data, "node.id=1", "group.initial.rebalance.delay.ms=0"] {
+        for setting in [&listeners, &data, "node.id=1"] {
             command.args(["--set", setting]);
         }
         for setting in SETTINGS {

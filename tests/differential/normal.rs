@@ -10,7 +10,7 @@ use crate::side::{Answer, CLIENT_ID, Side};
 use crate::tree::{Tree, key_of};
 
 /// The answer as a tree in which only what matters is left.
-pub(crate) fn normal<R: std::fmt::Debug + Any>(side: &Side, api: &str, answer: &Answer<R>) -> Tree {
+pub(crate) fn normal<R: std::fmt::Debug + Any>(side: &Side, answer: &Answer<R>) -> Tree {
     match answer {
         Answer::Response(response) => {
             let mut tree = Tree::read(&format!("{response:?}"));
@@ -19,7 +19,7 @@ pub(crate) fn normal<R: std::fmt::Debug + Any>(side: &Side, api: &str, answer: &
                 put_records(&mut tree, &mut records);
             }
             let mut generated = Vec::new();
-            normalise(&mut tree, "", &mut Scope { side, api, generated: &mut generated });
+            normalise(&mut tree, "", &mut Scope { side, generated: &mut generated });
             tree
         }
         Answer::Closed => Tree::atom("closed"),
@@ -31,7 +31,6 @@ pub(crate) fn normal<R: std::fmt::Debug + Any>(side: &Side, api: &str, answer: &
 
 struct Scope<'a> {
     side: &'a Side,
-    api: &'a str,
     /// Member ids that nobody has named yet, in the order in which they appear.
     generated: &'a mut Vec<String>,
 }
@@ -47,8 +46,7 @@ fn normalise(tree: &mut Tree, name: &str, scope: &mut Scope<'_>) {
             for item in items.iter_mut() {
                 normalise(item, name, scope);
             }
-            // The order of a fetch is a promise (KIP-74); nothing else says anything by its order.
-            if scope.api != "Fetch" && items.first().is_some_and(|item| key_of(item).is_some()) {
+            if items.first().is_some_and(|item| key_of(item).is_some()) {
                 items.sort_by_key(|item| key_of(item).map(|(_, key)| key));
             }
         }
@@ -68,7 +66,9 @@ fn leaf(tree: &mut Tree, name: &str, scope: &mut Scope<'_>) {
         "host" | "cluster_id" | "log_dir" | "client_host" if !text.is_empty() && text != "None" => Tree::atom("<own>"),
         "port" | "total_bytes" | "usable_bytes" | "log_append_time_ms" | "session_id" => sign(&text),
         "producer_id" if text != "-1" => Tree::atom("<id>"),
-        "error_message" | "batch_index_error_message" | "documentation" if text != "None" => Tree::atom("<words>"),
+        "error_message" | "batch_index_error_message" | "documentation" if !matches!(&*text, "None" | "NONE" | "") => {
+            Tree::atom("<words>")
+        }
         "topic_id" => topic_id(&text, scope.side),
         "member_id" | "leader" | "name" | "protocol_data" | "key" => member(tree, &text, scope),
         _ => return,

@@ -36,6 +36,7 @@ pub(crate) struct Pair {
     versions: BTreeMap<i16, RangeInclusive<i16>>,
     differences: Vec<(Difference, Vec<i16>)>,
     known_hits: Vec<usize>,
+    started: Instant,
     last_change: Instant,
     compared: usize,
     by_api: BTreeMap<&'static str, usize>,
@@ -50,6 +51,7 @@ impl Pair {
             versions: BTreeMap::new(),
             differences: Vec::new(),
             known_hits: vec![0; known::KNOWN.len()],
+            started: Instant::now(),
             last_change: Instant::now(),
             compared: 0,
             by_api: BTreeMap::new(),
@@ -80,7 +82,8 @@ impl Pair {
     pub(crate) fn scenario(&mut self, name: &str) {
         self.scenario = name.to_string();
         self.last_change = Instant::now();
-        println!("{name}: {} requests so far, {} differences", self.compared, self.differences.len());
+        let (seconds, requests) = (self.started.elapsed().as_secs(), self.compared);
+        println!("{seconds:3} s, {requests} requests, {} differences; next: {name}", self.differences.len());
     }
 
     /// The versions of an API that both serve.
@@ -158,7 +161,8 @@ impl Pair {
         bytes.extend_from_slice(frame);
         let answers = [&mut self.kafka, &mut self.ottla].map(|side| {
             side.write(9, &bytes);
-            side.read_frame(9).map_or_else(|lost| Tree::atom(format!("{lost:?}")), |frame| Tree::Text(format!("{frame:?}")))
+            side.read_frame(9)
+                .map_or_else(|lost| Tree::atom(format!("{lost:?}")), |frame| Tree::Text(format!("{frame:?}")))
         });
         self.count("raw frames");
         self.note(label, "raw frames", -1, &answers[0], &answers[1]);
@@ -176,8 +180,8 @@ impl Pair {
         R: Request,
         R::Response: Debug + Any,
     {
-        let ours = normal(&self.ottla, R::NAME, &ottla);
-        let mut theirs = normal(&self.kafka, R::NAME, &kafka);
+        let ours = normal(&self.ottla, &ottla);
+        let mut theirs = normal(&self.kafka, &kafka);
         if !is_read_only(R::KEY) {
             self.last_change = Instant::now();
         }
@@ -188,7 +192,7 @@ impl Pair {
                 let request = build(&self.kafka);
                 self.kafka.send(0, version, &request);
                 kafka = self.kafka.receive::<R>(0, version);
-                theirs = normal(&self.kafka, R::NAME, &kafka);
+                theirs = normal(&self.kafka, &kafka);
             }
         }
         self.count(R::NAME);
@@ -225,7 +229,14 @@ impl Pair {
             let place = (format!("{}: {label}", self.scenario), api, path, kafka, ottla);
             match self.differences.iter_mut().find(|(known, _)| *known == place) {
                 Some((_, versions)) => versions.push(version),
-                None => self.differences.push((place, vec![version])),
+                None => {
+                    // At once, so that a run that ends early says what it has seen.
+                    let (label, api, path, kafka, ottla) = &place;
+                    println!(
+                        "DIFFERENT {label}\n    {api} v[{version}] {path}\n    kafka: {kafka}\n    ottla: {ottla}"
+                    );
+                    self.differences.push((place, vec![version]));
+                }
             }
         }
     }
@@ -233,8 +244,8 @@ impl Pair {
     /// Prints what was found, and says whether it is nothing.
     pub(crate) fn report(&self) -> bool {
         println!("{} requests compared: {:?}", self.compared, self.by_api);
-        for ((place, api, path, kafka, ottla), versions) in &self.differences {
-            println!("DIFFERENT {place}\n    {api} v{versions:?} {path}\n    kafka: {kafka}\n    ottla: {ottla}");
+        for ((place, api, path, ..), versions) in &self.differences {
+            println!("versions of {place}: {api} {path} {versions:?}");
         }
         let mut stale = false;
         for (known, hits) in known::KNOWN.iter().zip(&self.known_hits) {

@@ -85,9 +85,8 @@ fn produce(pair: &mut Pair, label: &str, rng: &mut Rng) {
         _ => batch::plain(rng.i64(0..5)),
     };
     if rng.u8(..4) == 0 {
-        // Not the timestamps: what two clocks think of them is not the point.
-        let (at, width) =
-            [(8, 4), (16, 1), (17, 4), (22, 1), (23, 4), (43, 8), (51, 2), (53, 4), (57, 4)][rng.usize(..9)];
+        // Not the timestamps, of which two clocks think differently, and not the codec, which only Kafka looks behind.
+        let (at, width) = [(8, 4), (16, 1), (17, 4), (23, 4), (53, 4), (57, 4)][rng.usize(..6)];
         let bytes_there: Vec<u8> = (0..width).map(|place| if place + 1 == width { rng.u8(..8) } else { 0 }).collect();
         bytes = batch::patched(bytes, at, &bytes_there);
     }

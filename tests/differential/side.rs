@@ -15,7 +15,7 @@ use protocol::wire::Decoder;
 /// The client id of every request, and so the beginning of every generated member id.
 pub(crate) const CLIENT_ID: &str = "differential";
 /// Longer than anything that is waited for here.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What came back.
 #[derive(Debug)]

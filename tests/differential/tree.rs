@@ -203,5 +203,9 @@ const KEYS: &[&str] = &[
 ];
 
 pub(crate) fn key_of(item: &Tree) -> Option<(&'static str, String)> {
-    KEYS.iter().find_map(|key| item.field(key).map(|value| (*key, value.text().to_string())))
+    let keys = KEYS.iter().filter_map(|key| item.field(key).map(|value| (*key, value.text().to_string())));
+    // A topic that goes by its id has an empty name.
+    let mut found: Vec<_> = keys.collect();
+    let place = found.iter().position(|(_, key)| !key.is_empty()).unwrap_or(0);
+    (!found.is_empty()).then(|| found.swap_remove(place))
 }

@@ -25,7 +25,7 @@ pub(crate) fn run(pair: &mut Pair) {
 }
 
 fn frames(pair: &mut Pair) {
-    pair.raw("an unknown version of ApiVersions", b"\x00\x12\x00\x63\x00\x00\x00\x07\x00\x02me");
+    pair.raw("an unknown version of ApiVersions", b"\x00\x12\x00\x63\x00\x00\x00\x07\x00\x02me\x00\x02a\x02b\x00");
     pair.raw("an unknown API", b"\x03\xe7\x00\x00\x00\x00\x00\x07\x00\x02me");
     pair.raw("an unknown version of Metadata", b"\x00\x03\x00\x63\x00\x00\x00\x07\x00\x02me");
     pair.raw("a header cut off", b"\x00\x03\x00\x01\x00");
@@ -53,18 +53,13 @@ fn cluster(pair: &mut Pair) {
 }
 
 fn coordinators(pair: &mut Pair) {
-    for (key_type, key) in [(0, "group"), (0, ""), (1, ""), (3, "x"), (-1, "x"), (127, "x")] {
+    for (key_type, key) in [(0, "group"), (0, ""), (3, "x"), (-1, "x"), (127, "x")] {
         pair.every_version(&format!("coordinator of type {key_type}, key {key:?}"), |_| FindCoordinatorRequest {
             key: key.into(),
             key_type,
             coordinator_keys: vec![key.into(), "another".into()],
         });
     }
-    pair.every_version("coordinator of a transaction", |_| FindCoordinatorRequest {
-        key: "transactional".into(),
-        key_type: 1,
-        coordinator_keys: vec!["transactional".into()],
-    });
     pair.every_version("coordinators of nothing", |_| FindCoordinatorRequest {
         key: "group".into(),
         ..Default::default()
@@ -95,4 +90,18 @@ fn log_dirs(pair: &mut Pair) {
         topics: Some(vec![wanted("dirs", &[0, 7]), wanted("missing", &[0])]),
     });
     pair.every_version("log dirs of nothing", |_| DescribeLogDirsRequest { topics: Some(Vec::new()) });
+}
+
+/// Last of all: asking makes Apache Kafka create the topic of the transactions.
+pub(crate) fn transactions(pair: &mut Pair) {
+    pair.every_version("coordinator of a transaction", |_| FindCoordinatorRequest {
+        key: "transactional".into(),
+        key_type: 1,
+        coordinator_keys: vec!["transactional".into()],
+    });
+    pair.every_version("coordinator of no transaction", |_| FindCoordinatorRequest {
+        key_type: 1,
+        coordinator_keys: vec![String::new()],
+        ..Default::default()
+    });
 }

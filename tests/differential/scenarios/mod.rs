@@ -26,8 +26,11 @@ pub(crate) fn run(pair: &mut Pair) {
         ("configs", configs::run),
         ("groups", groups::run),
         ("commits", commits::run),
+        ("transactions", brokers::transactions),
     ];
-    for (name, run) in areas {
+    let only = std::env::var("DIFFERENTIAL_ONLY").ok();
+    let is_wanted = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|wanted| wanted == name));
+    for (name, run) in areas.iter().filter(|(name, _)| is_wanted(name)) {
         pair.scenario(name);
         run(pair);
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use protocol::Uuid;
 use protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
+use protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
 use protocol::messages::metadata::MetadataRequestTopic;
 use protocol::messages::produce::{PartitionProduceData, TopicProduceData};
 use protocol::messages::*;
@@ -43,7 +44,7 @@ pub(crate) fn settle(pair: &mut Pair, name: &str, partitions: i32) {
         let deadline = Instant::now() + LIMIT;
         loop {
             let (id, leaders) = describe(side, name);
-            if leaders == partitions as usize {
+            if leaders == partitions as usize && leads(side, name, partitions) {
                 side.set_topic_id(name, id);
                 break;
             }
@@ -51,6 +52,19 @@ pub(crate) fn settle(pair: &mut Pair, name: &str, partitions: i32) {
             sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Metadata names a leader before it knows that it is one.
+fn leads(side: &mut Side, name: &str, partitions: i32) -> bool {
+    let wanted = (0..partitions).map(|partition_index| ListOffsetsPartition {
+        partition_index,
+        timestamp: -1,
+        ..Default::default()
+    });
+    let topic = ListOffsetsTopic { name: name.to_string(), partitions: wanted.collect() };
+    side.send(0, 4, &ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() });
+    let Answer::Response(answer) = side.receive::<ListOffsetsRequest>(0, 4) else { panic!("no answer") };
+    answer.topics[0].partitions.iter().all(|partition| !partition.error_code.is_error())
 }
 
 /// Waits until neither shows a topic any more.
@@ -86,5 +100,21 @@ pub(crate) fn produce_to(side: &Side, topic: &str, index: i32, batch: &Bytes) ->
             partition_data: vec![data],
         }],
         ..Default::default()
+    }
+}
+
+/// Waits until both give out producer ids, of which Apache Kafka's broker asks its controller for a block first.
+pub(crate) fn wait_for_producer_ids(pair: &mut Pair) {
+    for side in [&mut pair.kafka, &mut pair.ottla] {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            side.send(0, 4, &InitProducerIdRequest::default());
+            let Answer::Response(answer) = side.receive::<InitProducerIdRequest>(0, 4) else { panic!("no answer") };
+            if !answer.error_code.is_error() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "no producer ids: {answer:?}");
+            sleep(Duration::from_millis(10));
+        }
     }
 }

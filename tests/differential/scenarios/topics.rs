@@ -229,18 +229,22 @@ fn delete_by_id(pair: &mut Pair) {
     let state = |name: Option<&str>, topic_id: Uuid| DeleteTopicState { name: name.map(Into::into), topic_id };
     pair.once("delete an unknown id", |side| DeleteTopicsRequest {
         topics: vec![state(None, side.topic_id("missing"))],
+        timeout_ms: 5000,
         ..Default::default()
     });
     pair.once("delete neither name nor id", |_| DeleteTopicsRequest {
         topics: vec![state(None, Uuid::ZERO)],
+        timeout_ms: 5000,
         ..Default::default()
     });
     pair.once("delete by name and id", |side| DeleteTopicsRequest {
         topics: vec![state(Some("goes.by.id"), side.topic_id("goes.by.id"))],
+        timeout_ms: 5000,
         ..Default::default()
     });
     pair.once("delete one topic by its name and by its id", |side| DeleteTopicsRequest {
         topics: vec![state(Some("goes.by.id"), Uuid::ZERO), state(None, side.topic_id("goes.by.id"))],
+        timeout_ms: 5000,
         ..Default::default()
     });
     create_again(pair);
