@@ -38,8 +38,6 @@ pub(crate) enum Lane {
     Main,
     /// Long polls.
     Fetch,
-    /// The life of a group member: JoinGroup waits for the others.
-    Group,
 }
 
 impl Cluster {
@@ -144,20 +142,37 @@ impl Cluster {
     /// # Errors
     /// [`ClientError`], after retries.
     pub async fn coordinator(&self, group_id: &str) -> Result<Arc<Connection>, ClientError> {
-        self.coordinator_on(group_id, Lane::Main).await
-    }
-
-    pub(crate) async fn coordinator_on(&self, group_id: &str, lane: Lane) -> Result<Arc<Connection>, ClientError> {
         let mut retries = Retries::default();
         loop {
-            match self.find_coordinator(group_id, lane).await {
+            let connection = match self.find_coordinator(group_id).await {
+                Ok(address) => self.connection(&address, Lane::Main).await,
+                Err(failure) => Err(failure),
+            };
+            match connection {
                 Ok(connection) => return Ok(connection),
                 Err(failure) => retries.after(failure).await?,
             }
         }
     }
 
-    async fn find_coordinator(&self, group_id: &str, lane: Lane) -> Result<Arc<Connection>, ClientError> {
+    /// A connection of its own for a member of a group: while its JoinGroup waits for the other members, nobody else's
+    /// answer can come, and the others must hear that they have to join.
+    pub(crate) async fn member_connection(&self, group_id: &str) -> Result<Arc<Connection>, ClientError> {
+        let mut retries = Retries::default();
+        loop {
+            let connection = match self.find_coordinator(group_id).await {
+                Ok(address) => Connection::connect(&address, &self.inner.client_id).await,
+                Err(failure) => Err(failure),
+            };
+            match connection {
+                Ok(connection) => return Ok(Arc::new(connection)),
+                Err(failure) => retries.after(failure).await?,
+            }
+        }
+    }
+
+    /// The address of the broker that coordinates a group.
+    async fn find_coordinator(&self, group_id: &str) -> Result<String, ClientError> {
         let request = FindCoordinatorRequest {
             key: group_id.into(),
             coordinator_keys: vec![group_id.into()],
@@ -169,7 +184,7 @@ impl Cluster {
             None => (answer.error_code, answer.error_message, answer.host, answer.port),
         };
         ClientError::check(format!("the coordinator of group {group_id}"), code, message)?;
-        self.connection(&join_address(&host, port), lane).await
+        Ok(join_address(&host, port))
     }
 
     /// The topics of `names`, or all; each with its error if it has one.

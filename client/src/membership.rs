@@ -17,7 +17,6 @@ use protocol::messages::offset_commit::{
 use protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 
 use crate::assignor::{RANGE, Subscriber, assign_ranges};
-use crate::cluster::Lane;
 use crate::group::GroupConfig;
 use crate::{ClientError, Cluster, Connection, TopicPartition};
 
@@ -230,7 +229,7 @@ impl Coordinator {
         if let Some(connection) = self.slot().as_ref().filter(|connection| connection.is_open()) {
             return Ok(Arc::clone(connection));
         }
-        let connection = self.cluster.coordinator_on(&self.config.group_id, Lane::Group).await?;
+        let connection = self.cluster.member_connection(&self.config.group_id).await?;
         *self.slot() = Some(Arc::clone(&connection));
         Ok(connection)
     }

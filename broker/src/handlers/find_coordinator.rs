@@ -62,7 +62,9 @@ async fn find(context: &Context, key_type: i8, key: &str) -> Found {
         TRANSACTION => {
             let (client, client_id) = (context.connection.peer, &context.client_id);
             warn!(%client, client_id, transactional_id = key, "transactions are not served by this release; use an idempotent producer without a transactional id");
-            return Found::error(ErrorCode::INVALID_REQUEST, "transactions are not served by this release");
+            // Clients give up on this code, and on this code only: INVALID_REQUEST makes librdkafka ask for ever.
+            let message = "transactions are not served by this release";
+            return Found::error(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message);
         }
         _ => return Found::error(ErrorCode::INVALID_REQUEST, "unknown coordinator type"),
     }
