@@ -47,6 +47,8 @@ struct Run {
     deleted: i64,
     sequence: i32,
     epoch: i32,
+    /// Topics of the same name follow one another.
+    topic: u8,
 }
 
 impl Run {
@@ -59,7 +61,7 @@ impl Run {
             ..rig::config()
         };
         let (disk, written) = (PowerDisk::default(), Vec::new());
-        Run { rng, disk, config, written, flushed: 0, deleted: 0, sequence: 0, epoch: 0 }
+        Run { rng, disk, config, written, flushed: 0, deleted: 0, sequence: 0, epoch: 0, topic: 1 }
     }
 
     fn go(mut self) {
@@ -81,14 +83,22 @@ impl Run {
     fn open(&self) -> Result<(LogDir, PartitionLog), StorageError> {
         let limits = SharedLimits { tail_cache_bytes: 0, ..SharedLimits::default() };
         let dir = LogDir::open(Arc::new(self.disk.clone()), Path::new("/data"), limits)?;
-        let log = dir.open_log(&partition(0), topic_id(1), self.config.clone())?;
+        let log = dir.open_log(&partition(0), topic_id(self.topic), self.config.clone())?;
         Ok((dir, log))
     }
 
     fn live(&mut self) -> Result<(), Box<dyn std::error::Error>> {
-        let (dir, log) = self.open()?;
+        let (dir, mut log) = self.open()?;
         for _ in 0..60 {
             match self.rng.u32(..20) {
+                0 if self.rng.u32(..8) == 0 => {
+                    // The cluster has decided that it is deleted, and soon that there is another.
+                    (self.topic, self.epoch, self.sequence) = (self.topic + 1, 0, 0);
+                    (self.flushed, self.deleted) = (0, 0);
+                    self.written.clear();
+                    dir.delete_log(&log)?;
+                    log = dir.open_log(&partition(0), topic_id(self.topic), self.config.clone())?;
+                }
                 0..13 => self.append(&log)?,
                 13..16 => self.flushed = self.flushed.max(log.flush()?),
                 16 => dir.checkpoint(std::iter::once(&log))?,
