@@ -67,8 +67,7 @@ fn read<V: internal::Versioned>(bytes: &[u8]) -> Result<V, UnknownRecord> {
 }
 
 fn offset_key(key: &OffsetKey) -> Bytes {
-    let key =
-        OffsetCommitKey { group: key.group_id.clone(), topic: key.topic.clone(), partition: key.partition };
+    let key = OffsetCommitKey { group: key.group_id.clone(), topic: key.topic.clone(), partition: key.partition };
     internal::encode(&key, OFFSET_KEY_VERSION)
 }
 
