@@ -112,7 +112,8 @@ impl Disk for OsDisk {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
         flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive)?;
         // The first lock keeps out every other opener, in this process too. Java takes the other kind, so the second
-        // keeps out an Apache Kafka that was given the same directory.
+        // keeps out an Apache Kafka that was given the same directory. It ends when this process closes the file for the
+        // first time, so nobody here opens it twice in earnest.
         match fcntl_lock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Box::new(file)),
             Err(Errno::AGAIN | Errno::ACCESS) => Err(io::ErrorKind::WouldBlock.into()),

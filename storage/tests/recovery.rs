@@ -5,7 +5,7 @@
 mod rig;
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -347,6 +347,13 @@ fn a_directory_belongs_to_one_process() {
     let path = tempdir();
     let open = || LogDir::open(Arc::new(OsDisk), path.path(), SharedLimits::default());
     let first = open().unwrap();
+    // Java takes locks of the other kind, which only another process meets.
+    let inode = format!(":{} ", fs::metadata(path.path().join(".lock")).unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let ours: Vec<&str> = locks.lines().filter(|line| line.contains(&inode)).collect();
+    for kind in ["FLOCK", "POSIX"] {
+        assert!(ours.iter().any(|line| line.contains(kind) && line.contains("WRITE")), "no {kind} in {ours:?}");
+    }
     assert!(matches!(open(), Err(StorageError::Locked { .. })));
     drop(first);
     open().unwrap();
