@@ -47,6 +47,8 @@ pub(crate) struct Segment {
     dirty: AtomicBool,
     /// Whether a part of a batch stands behind the published end and could not be cut off yet.
     torn: AtomicBool,
+    /// Whether its index was found to be wrong: said once.
+    astray: AtomicBool,
     /// Kept open while it is written to.
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     indexes: Mutex<Indexes>,
@@ -115,6 +117,7 @@ impl Segment {
             last_append_ms: AtomicI64::new(now_ms),
             dirty: AtomicBool::new(false),
             torn: AtomicBool::new(false),
+            astray: AtomicBool::new(false),
             file: Mutex::new(None),
             indexes: Mutex::new(indexes),
         }
@@ -402,7 +405,9 @@ impl Segment {
         match self.read_from(&*file, budget, position, wanted) {
             Err(StorageError::Corrupt { reason, .. }) if position > 0 => {
                 // An index is only a short cut: if it leads astray, the batches themselves show the way.
-                warn!(segment = %self.path.display(), position, reason, "reading from the segment's start instead");
+                if !self.astray.swap(true, Ordering::AcqRel) {
+                    warn!(segment = %self.path.display(), position, reason, "reading from the segment's start instead");
+                }
                 self.read_from(&*file, budget, 0, wanted)
             }
             other => other,
