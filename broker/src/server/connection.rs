@@ -4,6 +4,7 @@
 //! producer has five requests in flight and counts on it). What a request then waits for (an fsync, a long poll, a
 //! rebalance) happens in the writing half's queue, so later requests need not wait for it to start.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::config::Listener;
 use crate::dispatch::{self, Step};
 
 /// Requests of one connection that may wait for their answers at the same time.
-const IN_FLIGHT_MAX: usize = 64;
+const IN_FLIGHT_MAX: usize = 16;
 /// After the peer has closed its side, how long its last answers may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -59,10 +60,14 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
     }
 
     let (slots, queue) = mpsc::channel(IN_FLIGHT_MAX);
-    let mut writer = tokio::spawn(write_answers(write_half, queue));
+    let mut writer = tokio::spawn(write_answers(write_half, queue, idle));
     read_requests(&broker, &info, &mut frames, slots, idle).await;
-    if timeout(DRAIN_TIMEOUT, &mut writer).await.is_err() {
-        writer.abort();
+    match timeout(DRAIN_TIMEOUT, &mut writer).await {
+        Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::TimedOut => {
+            warn!(client = %peer, listener = %info.listener.name, "connection closed: the client asked and did not read the answer for connections.max.idle.ms");
+        }
+        Ok(_) => {}
+        Err(_) => writer.abort(),
     }
 }
 

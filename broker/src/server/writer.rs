@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// An answer on its way: the chunks of an encoded frame; empty for a request that gets none.
 pub(crate) type Answer = Vec<Bytes>;
@@ -25,8 +27,12 @@ pub(crate) enum Slot {
 /// How many chunks go into one system call; Linux takes 1024.
 const MAX_SLICES: usize = 64;
 
-/// Writes answers until the queue closes or the peer is gone.
-pub(crate) async fn write_answers(mut stream: OwnedWriteHalf, mut slots: mpsc::Receiver<Slot>) -> io::Result<()> {
+/// Writes answers until the queue closes, the peer is gone, or it has read nothing for `stall`.
+pub(crate) async fn write_answers(
+    mut stream: OwnedWriteHalf,
+    mut slots: mpsc::Receiver<Slot>,
+    stall: Duration,
+) -> io::Result<()> {
     let mut out = Chunks::default();
     while let Some(slot) = slots.recv().await {
         out.extend(match slot {
@@ -38,13 +44,26 @@ pub(crate) async fn write_answers(mut stream: OwnedWriteHalf, mut slots: mpsc::R
             match slots.try_recv() {
                 Ok(Slot::Ready(answer)) => out.extend(answer),
                 Ok(Slot::Pending(pending)) => {
-                    stream.write_all_buf(&mut out).await?;
+                    write_all(&mut stream, &mut out, stall).await?;
                     out.extend(pending.await);
                 }
                 Err(_) => break,
             }
         }
-        stream.write_all_buf(&mut out).await?;
+        write_all(&mut stream, &mut out, stall).await?;
+    }
+    Ok(())
+}
+
+/// Writes everything. A peer that asks and does not read keeps what it asked for in memory, so its patience has an end.
+async fn write_all(stream: &mut OwnedWriteHalf, out: &mut Chunks, stall: Duration) -> io::Result<()> {
+    while out.has_remaining() {
+        match timeout(stall, stream.write_buf(out)).await {
+            Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
     }
     Ok(())
 }
