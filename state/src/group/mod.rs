@@ -184,16 +184,23 @@ impl GroupCoordinator {
 
     fn sync(&mut self, now: Now, from: ReplyTo, request: SyncRequest) -> Output<Self> {
         let group_id = request.group_id.clone();
-        let error = if group_id.is_empty() { ErrorCode::INVALID_GROUP_ID } else { ErrorCode::UNKNOWN_MEMBER_ID };
-        self.in_group(now, &group_id, |classic, turn| classic.sync(from, request, turn))
-            .unwrap_or_else(|| self.in_all(now, from, |_, _| GroupResponse::Sync(sync_failed(error))))
+        // Offsets may be kept under the empty name, but a group with members has another.
+        if group_id.is_empty() {
+            let refused = sync_failed(ErrorCode::INVALID_GROUP_ID);
+            return self.in_all(now, from, |_, _| GroupResponse::Sync(refused));
+        }
+        self.in_group(now, &group_id, |classic, turn| classic.sync(from, request, turn)).unwrap_or_else(|| {
+            self.in_all(now, from, |_, _| GroupResponse::Sync(sync_failed(ErrorCode::UNKNOWN_MEMBER_ID)))
+        })
     }
 
     /// Answered without waiting for the log: it changes nothing there, and slow replication must not kill a group.
     fn heartbeat(&mut self, now: Now, from: ReplyTo, request: &HeartbeatRequest) -> Output<Self> {
         let no_group = request.group_id.is_empty();
         let mut error = if no_group { ErrorCode::INVALID_GROUP_ID } else { ErrorCode::UNKNOWN_MEMBER_ID };
-        self.in_group(now, &request.group_id, |classic, turn| error = classic.heartbeat(request, turn));
+        if !no_group {
+            self.in_group(now, &request.group_id, |classic, turn| error = classic.heartbeat(request, turn));
+        }
         let mut out = Output::default();
         Turn { now, config: &self.config, totals: &mut self.totals, out: &mut out }
             .reply_now(from, GroupResponse::Heartbeat(error));
