@@ -1,5 +1,7 @@
 //! DeleteGroups: empty groups and their offsets go (KIP-229).
 
+use std::collections::BTreeSet;
+
 use protocol::ErrorCode;
 use protocol::messages::DeleteGroupsRequest;
 use protocol::messages::delete_groups::*;
@@ -12,7 +14,9 @@ use crate::dispatch::Later;
 /// Deletes each group that is empty; the answer leaves when that is durable.
 pub(crate) async fn handle(context: Context, request: DeleteGroupsRequest) -> Later<DeleteGroupsResponse> {
     let mut asked = Vec::with_capacity(request.groups_names.len());
-    for group_id in request.groups_names {
+    // A group that is named twice is deleted and answered once.
+    let mut seen = BTreeSet::new();
+    for group_id in request.groups_names.into_iter().filter(|group_id| seen.insert(group_id.clone())) {
         let delete = GroupRequest::DeleteGroups(vec![group_id.clone()]);
         let receiver = coordinator::submit(&context, &group_id, delete).await;
         asked.push((group_id, receiver));
