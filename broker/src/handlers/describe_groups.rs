@@ -66,6 +66,6 @@ fn describe(version: i16, group: state::group::DescribedGroup, authorized_operat
         protocol_type: group.protocol_type,
         protocol_data: group.protocol_data,
         members: members.collect(),
-        authorized_operations,
+        authorized_operations: if missing { i32::MIN } else { authorized_operations },
     }
 }
