@@ -68,6 +68,9 @@ async fn partition_response(
     wanted: &ListOffsetsPartition,
 ) -> ListOffsetsPartitionResponse {
     let index = wanted.partition_index;
+    if !is_known(context.version, wanted.timestamp) {
+        return failed(index, ErrorCode::UNSUPPORTED_VERSION);
+    }
     let partition = match context.broker.partitions().leader_by_name(topic, index) {
         Ok(partition) => partition,
         Err(code) => return failed(index, code),
@@ -83,7 +86,7 @@ async fn partition_response(
             ..Default::default()
         };
     }
-    match find(context.version, &partition, wanted.timestamp).await {
+    match find(&partition, wanted.timestamp).await {
         Ok(found) => ListOffsetsPartitionResponse {
             partition_index: index,
             offset: found.offset,
@@ -95,24 +98,26 @@ async fn partition_response(
     }
 }
 
-async fn find(version: i16, partition: &Arc<Partition>, timestamp: i64) -> Result<Found, ErrorCode> {
+async fn find(partition: &Arc<Partition>, timestamp: i64) -> Result<Found, ErrorCode> {
     let at = |offset| Found { offset, timestamp: -1, leader_epoch: partition.epoch_of(offset) };
-    let known_since = |first: i16| if version < first { Err(ErrorCode::UNSUPPORTED_VERSION) } else { Ok(()) };
     match timestamp {
         LATEST => Ok(Found { leader_epoch: partition.latest_epoch(), ..at(partition.high_watermark()) }),
-        EARLIEST => Ok(at(partition.log_start_offset())),
-        EARLIEST_LOCAL => {
-            known_since(FIRST_EARLIEST_LOCAL_VERSION)?;
-            Ok(at(partition.log_start_offset()))
-        }
-        MAX_TIMESTAMP => {
-            known_since(FIRST_MAX_TIMESTAMP_VERSION)?;
-            by_time(partition, None).await
-        }
-        LATEST_TIERED => known_since(FIRST_LATEST_TIERED_VERSION).map(|()| NOTHING),
-        EARLIEST_PENDING_UPLOAD => known_since(FIRST_EARLIEST_PENDING_VERSION).map(|()| NOTHING),
-        negative if negative < 0 => Err(ErrorCode::UNSUPPORTED_VERSION),
+        EARLIEST | EARLIEST_LOCAL => Ok(at(partition.log_start_offset())),
+        MAX_TIMESTAMP => by_time(partition, None).await,
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
         moment => by_time(partition, Some(moment)).await,
+    }
+}
+
+/// Whether a version has this special timestamp; every moment since 1970 is in all of them.
+fn is_known(version: i16, timestamp: i64) -> bool {
+    match timestamp {
+        LATEST | EARLIEST | 0.. => true,
+        MAX_TIMESTAMP => version >= FIRST_MAX_TIMESTAMP_VERSION,
+        EARLIEST_LOCAL => version >= FIRST_EARLIEST_LOCAL_VERSION,
+        LATEST_TIERED => version >= FIRST_LATEST_TIERED_VERSION,
+        EARLIEST_PENDING_UPLOAD => version >= FIRST_EARLIEST_PENDING_VERSION,
+        _ => false,
     }
 }
 
