@@ -1,6 +1,6 @@
 //! AlterConfigs: replace all overrides of a resource at once. Kept for older clients; see IncrementalAlterConfigs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use protocol::ErrorCode;
 use protocol::messages::AlterConfigsRequest;
@@ -14,15 +14,12 @@ use crate::context::Context;
 pub(crate) async fn handle(context: Context, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
     let twice = duplicates(request.resources.iter().map(|wanted| (wanted.resource_type, &*wanted.resource_name)));
-    let mut refused = BTreeSet::new();
     for wanted in request.resources {
         let (resource_type, resource_name) = (wanted.resource_type, wanted.resource_name.clone());
         let outcome = if !twice.contains(&(resource_type, resource_name.clone())) {
             alter(&context, wanted, request.validate_only).await
-        } else if refused.insert((resource_type, resource_name.clone())) {
-            Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Each resource must appear at most once."))
         } else {
-            continue;
+            Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Each resource must appear at most once."))
         };
         let (error_code, error_message) = match outcome {
             Ok(()) => (ErrorCode::NONE, None),

@@ -27,15 +27,12 @@ pub(crate) async fn handle(
 ) -> IncrementalAlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
     let twice = duplicates(request.resources.iter().map(|wanted| (wanted.resource_type, &*wanted.resource_name)));
-    let mut refused = BTreeSet::new();
     for wanted in request.resources {
         let (resource_type, resource_name) = (wanted.resource_type, wanted.resource_name.clone());
         let outcome = if !twice.contains(&(resource_type, resource_name.clone())) {
             alter(&context, wanted, request.validate_only).await
-        } else if refused.insert((resource_type, resource_name.clone())) {
-            Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Each resource must appear at most once."))
         } else {
-            continue;
+            Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Each resource must appear at most once."))
         };
         let (error_code, error_message) = match outcome {
             Ok(()) => (ErrorCode::NONE, None),
@@ -46,7 +43,7 @@ pub(crate) async fn handle(
     IncrementalAlterConfigsResponse { responses, ..Default::default() }
 }
 
-/// The resources that are named more than once. They are refused, once each: which of two changes is meant, nobody said.
+/// The resources that are named more than once. They are refused: which of two changes is meant, nobody said.
 pub(crate) fn duplicates<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, String)> {
     let mut seen = BTreeSet::new();
     resources.filter(|resource| !seen.insert(*resource)).map(|(kind, name)| (kind, name.to_string())).collect()
