@@ -28,6 +28,7 @@ pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> De
     };
     let (wanted, mut results) = without_duplicates(wanted);
     let mut doomed: BTreeMap<Uuid, usize> = BTreeMap::new();
+    let mut twice = Vec::new();
     let image = context.broker.image();
     for topic in wanted {
         let answer = DeletableTopicResult { name: topic.name.clone(), topic_id: topic.topic_id, ..Default::default() };
@@ -36,14 +37,17 @@ pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> De
                 doomed.insert(id, results.len());
                 results.push(DeletableTopicResult { name: Some(name), topic_id: id, ..answer });
             }
-            Ok(_) => results.push(DeletableTopicResult {
-                error_code: ErrorCode::INVALID_REQUEST,
-                error_message: Some("Duplicate topic in the request.".into()),
-                ..answer
-            }),
+            Ok((_, id)) => twice.push(id),
             Err((error_code, message)) => {
                 results.push(DeletableTopicResult { error_code, error_message: Some(message), ..answer });
             }
+        }
+    }
+    // Named once by its name and once by its id.
+    for id in twice {
+        if let Some(place) = doomed.remove(&id) {
+            results[place].error_code = ErrorCode::INVALID_REQUEST;
+            results[place].error_message = Some("Duplicate topic in the request.".into());
         }
     }
     delete(&context, &mut results, &doomed).await;
