@@ -64,14 +64,13 @@ pub(crate) async fn handle(
 }
 
 fn missing(name: String) -> DescribeTopicPartitionsResponseTopic {
-    let error_code = match state::cluster::check_topic_name(&name) {
-        Ok(()) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        Err(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
-    };
+    if state::cluster::check_topic_name(&name).is_err() {
+        return refused(name, ErrorCode::INVALID_TOPIC_EXCEPTION);
+    }
     DescribeTopicPartitionsResponseTopic {
         is_internal: state::cluster::is_internal(&name),
         topic_authorized_operations: authorized::operations(true, ANY_TOPIC),
-        ..refused(name, error_code)
+        ..refused(name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
     }
 }
 
