@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::messages::ProduceRequest;
 use protocol::messages::produce::*;
-use protocol::records::{Batch, BatchError, Codec};
+use protocol::records::{Batch, BatchError, Codec, batches};
 use protocol::{ErrorCode, Uuid};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -120,6 +120,12 @@ fn resolve_one(
     records: Option<protocol::wire::Records>,
     has_transactional_id: bool,
 ) -> Result<Outcome, AppendFailure> {
+    let batch = records.map(protocol::wire::Records::into_bytes).unwrap_or_default();
+    let malformed = not_one_batch(&batch);
+    // Kafka finds out about these while it still reads the request.
+    if let Some(failure) = malformed.as_ref().filter(|failure| failure.code == ErrorCode::CORRUPT_MESSAGE) {
+        return Err(failure.clone());
+    }
     let partition = match name {
         Some(name) => context.broker.partitions().leader_by_name(name, index),
         None => context.broker.partitions().leader_by_id(id, index),
@@ -128,11 +134,10 @@ fn resolve_one(
     if partition.is_internal() {
         return Err(AppendFailure::code(ErrorCode::INVALID_TOPIC_EXCEPTION));
     }
-    let batch = records.map(protocol::wire::Records::into_bytes).unwrap_or_default();
     if batch.is_empty() {
         return Err(AppendFailure::new(ErrorCode::INVALID_RECORD, "a produce request must carry a record batch"));
     }
-    if let Some(failure) = no_batch(&batch) {
+    if let Some(failure) = malformed {
         return Err(failure);
     }
     if let Ok(header) = Batch::parse(&batch) {
@@ -155,18 +160,18 @@ fn resolve_one(
     Ok(Outcome::Append { partition, batch })
 }
 
-/// What is wrong with bytes that do not even begin with a whole batch of some format. Kafka looks for a batch first, and
-/// into it second, so that one cut off is no batch and one of an unknown format a corrupt one.
-fn no_batch(bytes: &[u8]) -> Option<AppendFailure> {
-    match Batch::parse(bytes) {
-        Err(error @ BatchError::Truncated { .. }) => {
-            Some(AppendFailure::new(ErrorCode::INVALID_RECORD, error.to_string()))
-        }
-        Err(error @ BatchError::UnsupportedMagic(magic)) if !(0..=2).contains(&magic) => {
-            Some(AppendFailure::new(ErrorCode::CORRUPT_MESSAGE, error.to_string()))
-        }
-        _ => None,
-    }
+/// What is wrong with bytes that are not one batch of the one format. Kafka looks for a batch first, and into it second,
+/// so that one cut off is no batch, and one of a format that never was a corrupt one.
+fn not_one_batch(bytes: &[u8]) -> Option<AppendFailure> {
+    let mut found = batches(bytes);
+    let code = match (found.next()?, found.next()) {
+        (Err(BatchError::UnsupportedMagic(magic)), _) if !(0..=2).contains(&magic) => ErrorCode::CORRUPT_MESSAGE,
+        (Err(BatchError::InvalidSize(_)), _) => ErrorCode::CORRUPT_MESSAGE,
+        (Err(BatchError::UnsupportedMagic(_) | BatchError::Truncated { .. }), _) => ErrorCode::INVALID_RECORD,
+        (Ok(_), Some(Ok(_))) => ErrorCode::INVALID_RECORD,
+        _ => return None,
+    };
+    Some(AppendFailure::new(code, "a partition takes one record batch of format version 2 at a time"))
 }
 
 async fn append_all(items: &mut [Item], acks: i16) {
@@ -194,11 +199,21 @@ async fn append_all(items: &mut [Item], acks: i16) {
             Ok((appended, durable)) => {
                 Outcome::Appended { appended, log_start_offset: partition.log_start_offset(), durable }
             }
-            Err(error) => Outcome::Failed {
-                failure: append_failure(partition, &error),
-                log_start_offset: partition.log_start_offset(),
-            },
+            Err(error) => refused(partition, append_failure(partition, &error)),
         };
+    }
+}
+
+/// A refusal tells where the log starts, so that an idempotent producer can see whether its records were deleted; not
+/// one of bytes that were never compared with the log.
+fn refused(partition: &Partition, failure: AppendFailure) -> Outcome {
+    match failure.code {
+        ErrorCode::CORRUPT_MESSAGE
+        | ErrorCode::MESSAGE_TOO_LARGE
+        | ErrorCode::RECORD_LIST_TOO_LARGE
+        | ErrorCode::KAFKA_STORAGE_ERROR
+        | ErrorCode::NOT_LEADER_OR_FOLLOWER => Outcome::failed(failure),
+        _ => Outcome::Failed { failure, log_start_offset: partition.log_start_offset() },
     }
 }
 
