@@ -52,7 +52,8 @@ fn plan(context: &Context, request: FetchRequest) -> Result<FetchPlan, ErrorCode
             topic: topic_key.clone(),
             partition: partition.partition,
             fetch_offset: partition.fetch_offset,
-            current_leader_epoch: partition.current_leader_epoch,
+            // Here, unlike elsewhere, any negative number is no belief.
+            current_leader_epoch: partition.current_leader_epoch.max(-1),
             last_fetched_epoch: partition.last_fetched_epoch,
             max_bytes: partition.partition_max_bytes,
         }));
@@ -150,6 +151,16 @@ impl Fetch {
         FetchResponse { session_id: self.plan.session_id, responses, ..Default::default() }
     }
 
+    /// Readers of committed records get the list with the records. What is not there at all is answered with an empty
+    /// one, as null is more than some clients expect.
+    fn has_aborted_list(&self, error_code: ErrorCode, is_diverging: bool) -> bool {
+        match error_code {
+            ErrorCode::NONE => self.read_committed && !is_diverging,
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID => true,
+            _ => false,
+        }
+    }
+
     fn partition_data(&self, wanted: &Wanted, found: Found) -> PartitionData {
         let error_code = match found.error_code {
             ErrorCode::KAFKA_STORAGE_ERROR if self.context.version < FIRST_STORAGE_ERROR_VERSION => {
@@ -168,9 +179,8 @@ impl Fetch {
                 .diverging
                 .map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset })
                 .unwrap_or_default(),
-            // Only readers of committed records get the list, as does everybody with an error; nothing is ever aborted
-            // while transactions are not served.
-            aborted_transactions: (self.read_committed || error_code.is_error()).then(Vec::new),
+            // Nothing is ever aborted while transactions are not served.
+            aborted_transactions: self.has_aborted_list(error_code, slice.diverging.is_some()).then(Vec::new),
             preferred_read_replica: -1,
             records: Some(Records::from_chunks(slice.chunks)),
             ..Default::default()

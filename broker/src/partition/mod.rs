@@ -103,13 +103,13 @@ impl Partition {
         &self.fetch_waiters
     }
 
-    /// Compares the epoch a client believes in with ours (KIP-320); a negative one is no belief.
+    /// Compares the epoch a client believes in with ours (KIP-320); −1 is no belief.
     ///
     /// # Errors
     /// `FENCED_LEADER_EPOCH` for an older one, `UNKNOWN_LEADER_EPOCH` for a newer.
     pub(crate) fn check_leader_epoch(&self, believed: i32) -> Result<(), ErrorCode> {
         match believed {
-            unknown if unknown < 0 => Ok(()),
+            -1 => Ok(()),
             older if older < self.leader_epoch() => Err(ErrorCode::FENCED_LEADER_EPOCH),
             newer if newer > self.leader_epoch() => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
             _ => Ok(()),
@@ -131,7 +131,7 @@ impl Partition {
 
     /// The largest epoch not above `epoch` and where its records end; nothing of an epoch that is still to come.
     pub(crate) fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        if epoch < 0 {
+        if epoch == -1 {
             return None;
         }
         match epoch.cmp(&self.leader_epoch()) {
