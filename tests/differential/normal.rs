@@ -6,7 +6,7 @@ use protocol::messages::FetchResponse;
 use protocol::records::batches;
 use protocol::wire::Records;
 
-use crate::side::{Answer, CLIENT_ID, Side};
+use crate::side::{Answer, Side};
 use crate::tree::{Tree, key_of};
 
 /// The answer as a tree in which only what matters is left.
@@ -87,12 +87,18 @@ fn topic_id(text: &str, side: &Side) -> Tree {
     }
 }
 
+/// The client or instance id, and a random UUID.
+fn is_generated(text: &str) -> bool {
+    let uuid = text.len().checked_sub(36).and_then(|start| text.get(start..)).unwrap_or_default();
+    let hyphens: Vec<usize> = uuid.match_indices('-').map(|(place, _)| place).collect();
+    hyphens == [8, 13, 18, 23] && uuid.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
 fn member(tree: &Tree, text: &str, scope: &mut Scope<'_>) -> Tree {
     if let Some(alias) = scope.side.alias_of(text) {
         return Tree::atom(format!("<{alias}>"));
     }
-    let is_generated = text.strip_prefix(CLIENT_ID).is_some_and(|rest| rest.starts_with('-') && rest.len() == 37);
-    if !is_generated {
+    if !is_generated(text) {
         return tree.clone();
     }
     let place = scope.generated.iter().position(|known| known == text).unwrap_or_else(|| {
@@ -103,7 +109,7 @@ fn member(tree: &Tree, text: &str, scope: &mut Scope<'_>) -> Tree {
 }
 
 /// Says of record batches what is in them. A batch that is cut off at the end is nothing, as it is to clients.
-fn put_records<'a>(tree: &mut Tree, records: &mut dyn Iterator<Item = &'a Option<Records>>) {
+fn put_records(tree: &mut Tree, records: &mut dyn Iterator<Item = &Option<Records>>) {
     match tree {
         Tree::Struct(fields) => {
             for (name, value) in fields {

@@ -12,6 +12,9 @@ use super::{create, groups};
 use crate::pair::Pair;
 use crate::side::{Answer, Side};
 
+/// Names, and the partitions of each.
+type Topics<'a> = &'a [(&'a str, &'a [i32])];
+
 const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(pair: &mut Pair) {
@@ -117,7 +120,7 @@ fn alone(pair: &mut Pair) {
     }
 }
 
-fn fetch(side: &Side, group: &str, topics: Option<&[(&str, &[i32])]>) -> OffsetFetchRequest {
+fn fetch(side: &Side, group: &str, topics: Option<Topics<'_>>) -> OffsetFetchRequest {
     let by_name = |(name, partitions): &(&str, &[i32])| OffsetFetchRequestTopic {
         name: name.to_string(),
         partition_indexes: partitions.to_vec(),
@@ -140,7 +143,7 @@ fn fetch(side: &Side, group: &str, topics: Option<&[(&str, &[i32])]>) -> OffsetF
 }
 
 fn fetched(pair: &mut Pair) {
-    let cases: &[(&str, Option<&[(&str, &[i32])]>)] = &[
+    let cases: &[(&str, Option<Topics<'_>>)] = &[
         ("everything", None),
         ("nothing", Some(&[])),
         ("some partitions", Some(&[("read", &[0, 1, 2])])),
@@ -221,7 +224,7 @@ fn with_members(pair: &mut Pair) {
     pair.once("busy: delete the group", |_| DeleteGroupsRequest { groups_names: vec![group.into()] });
 }
 
-fn delete(group: &str, topics: &[(&str, &[i32])]) -> OffsetDeleteRequest {
+fn delete(group: &str, topics: Topics<'_>) -> OffsetDeleteRequest {
     let partition = |index: &i32| OffsetDeleteRequestPartition { partition_index: *index };
     let topic = |(name, partitions): &(&str, &[i32])| OffsetDeleteRequestTopic {
         name: name.to_string(),
@@ -231,7 +234,7 @@ fn delete(group: &str, topics: &[(&str, &[i32])]) -> OffsetDeleteRequest {
 }
 
 fn deleted(pair: &mut Pair) {
-    let cases: &[(&str, &str, &[(&str, &[i32])])] = &[
+    let cases: &[(&str, &str, Topics<'_>)] = &[
         ("an unknown group", "nobody", &[("read", &[0])]),
         ("an empty group id", "", &[("read", &[0])]),
         ("an unknown topic", "simple", &[("missing", &[0])]),

@@ -239,7 +239,6 @@ fn two_members(pair: &mut Pair) {
     name_member(pair, "two.a", &both);
     pair.once("two: the first syncs", |side| sync(side, group, 1, "two.a", &["two.a"]));
     pair.send(1, version, |side| join(side, group, ""));
-    pair.once("two: heartbeats until the rebalance shows", |side| beat(side, group, 1, "two.a"));
     let mut beaten = 0;
     // The join travels on another connection: wait until both have seen it.
     while beaten < 200 && !rebalances(pair, group) {

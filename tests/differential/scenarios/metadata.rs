@@ -8,6 +8,9 @@ use protocol::messages::*;
 use super::create;
 use crate::pair::Pair;
 
+/// What to call it, the topics, the most partitions, and where to begin.
+type Page<'a> = (&'a str, &'a [&'a str], i32, Option<(&'a str, i32)>);
+
 pub(crate) fn run(pair: &mut Pair) {
     create(pair, "meta.one", 1, &[]);
     create(pair, "meta.three", 3, &[]);
@@ -79,7 +82,7 @@ fn ids(pair: &mut Pair) {
 
 fn described(pair: &mut Pair) {
     let topics = |names: &[&str]| names.iter().map(|name| TopicRequest { name: name.to_string() }).collect::<Vec<_>>();
-    let cases: &[(&str, &[&str], i32, Option<(&str, i32)>)] = &[
+    let cases: &[Page<'_>] = &[
         ("two topics", &["meta.three", "meta.one"], 2000, None),
         ("an unknown topic", &["missing", "meta.one"], 2000, None),
         ("invalid names", &["a/b", ""], 2000, None),

@@ -14,9 +14,12 @@ mod topics;
 use crate::pair::Pair;
 pub(crate) use setup::{create, produce_to};
 
+/// Its name, and what asks.
+type Area = (&'static str, fn(&mut Pair));
+
 /// One area after the other; each creates its own topics and groups.
 pub(crate) fn run(pair: &mut Pair) {
-    let areas: &[(&str, fn(&mut Pair))] = &[
+    let areas: &[Area] = &[
         ("api_versions", brokers::run),
         ("topics", topics::run),
         ("metadata", metadata::run),
