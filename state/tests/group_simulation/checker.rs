@@ -19,11 +19,8 @@ use state::machine::Now;
 
 use crate::client::{owned_partitions, topics_of};
 
-/// What made the machine decide.
-pub(crate) enum Cause {
-    Request(GroupRequest),
-    Time,
-}
+/// What made the machine decide: a request, or that time passed.
+pub(crate) type Cause = Option<GroupRequest>;
 
 /// A record that committed an offset, where it stands in the log.
 struct Commit {
@@ -70,7 +67,7 @@ impl Checker {
         match record {
             GroupRecord::OffsetCommit { key, value: Some(value) } => {
                 self.commits.push(Commit { position, key: key.clone(), value: value.clone(), producer: None });
-                if let Cause::Request(GroupRequest::OffsetCommit(request)) = cause
+                if let Some(GroupRequest::OffsetCommit(request)) = cause
                     && request.committer.generation_id >= 0
                 {
                     // While members join, the last generation may still commit; while the next one has no assignment
@@ -89,10 +86,9 @@ impl Checker {
             }
             GroupRecord::TxnEnd { producer_id, committed } => self.markers.push((position, *producer_id, *committed)),
             GroupRecord::GroupMetadata { group_id, value: None } => {
-                let by_request =
-                    matches!(cause, Cause::Request(GroupRequest::DeleteGroups(ids)) if ids.contains(group_id));
+                let by_request = matches!(cause, Some(GroupRequest::DeleteGroups(ids)) if ids.contains(group_id));
                 let state = machine.describe(std::slice::from_ref(group_id))[0].state;
-                assert!(by_request || matches!(cause, Cause::Time), "{group_id} was deleted by a bystander");
+                assert!(by_request || cause.is_none(), "{group_id} was deleted by a bystander");
                 // A second deletion in one request finds nothing any more.
                 assert!(matches!(state, ClassicGroupState::Empty | ClassicGroupState::Dead), "{group_id} is in use");
                 self.group_tombstones.push((position, group_id.clone()));
@@ -121,13 +117,13 @@ impl Checker {
             is_stable && group.members.iter().any(|member| topics_of(&member.metadata).contains(&key.topic))
         };
         match cause {
-            Cause::Request(GroupRequest::DeleteGroups(ids)) => assert!(ids.contains(&key.group_id)),
-            Cause::Request(GroupRequest::TopicsDeleted(names)) => assert!(names.contains(&key.topic)),
-            Cause::Request(GroupRequest::OffsetDelete(request)) => {
+            Some(GroupRequest::DeleteGroups(ids)) => assert!(ids.contains(&key.group_id)),
+            Some(GroupRequest::TopicsDeleted(names)) => assert!(names.contains(&key.topic)),
+            Some(GroupRequest::OffsetDelete(request)) => {
                 assert!(request.group_id == key.group_id && !is_read(), "{key:?} is read");
             }
-            Cause::Request(request) => panic!("{key:?} was deleted by {request:?}"),
-            Cause::Time => {
+            Some(request) => panic!("{key:?} was deleted by {request:?}"),
+            None => {
                 let visible = |commit: &&Commit| commit.key == *key && self.is_final(commit, usize::MAX);
                 let value = &self.commits.iter().rfind(visible).expect("only what exists is deleted").value;
                 let due_ms =

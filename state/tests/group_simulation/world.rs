@@ -243,12 +243,12 @@ impl World {
         self.outcome.requests += 1;
         self.asked.insert(id, asked);
         let out = self.machine.handle(self.now, ReplyTo(id), request.clone());
-        self.take(out, &Cause::Request(request));
+        self.take(out, &Some(request));
     }
 
     fn expire(&mut self) {
         let out = self.machine.expire(self.now);
-        self.take(out, &Cause::Time);
+        self.take(out, &None);
     }
 
     /// What a shell does with an output: append, apply, hold the answers back.
@@ -317,16 +317,16 @@ impl World {
                 let owner = request.group_instance_id.as_ref().unwrap_or(&request.member_id);
                 self.checker.synced(&request.group_id, owner, request.generation_id, &response.assignment, length);
             }
-            (GroupRequest::OffsetCommit(request), GroupResponse::OffsetCommit(results)) => {
-                if results[0].partitions[0].1.is_none() {
-                    self.outcome.commits_acknowledged += 1;
-                    self.checker.acknowledged(request.topics[0].partitions[0].committed_offset);
-                }
+            (GroupRequest::OffsetCommit(request), GroupResponse::OffsetCommit(results))
+                if results[0].partitions[0].1.is_none() =>
+            {
+                self.outcome.commits_acknowledged += 1;
+                self.checker.acknowledged(request.topics[0].partitions[0].committed_offset);
             }
-            (GroupRequest::TxnOffsetCommit(request), GroupResponse::TxnOffsetCommit(results)) => {
-                if results[0].partitions[0].1.is_none() {
-                    self.checker.acknowledged(request.topics[0].partitions[0].committed_offset);
-                }
+            (GroupRequest::TxnOffsetCommit(request), GroupResponse::TxnOffsetCommit(results))
+                if results[0].partitions[0].1.is_none() =>
+            {
+                self.checker.acknowledged(request.topics[0].partitions[0].committed_offset);
             }
             _ => {}
         }
@@ -456,7 +456,7 @@ impl World {
     /// The transaction coordinator writes its marker into the log, past the machine.
     fn end_transaction(&mut self, producer_id: i64) {
         let marker = GroupRecord::TxnEnd { producer_id, committed: self.rng.bool() };
-        self.take(Output { records: vec![marker], replies: Vec::new() }, &Cause::Time);
+        self.take(Output { records: vec![marker], replies: Vec::new() }, &None);
     }
 
     /// Nothing is lost any more, and nobody changes their mind.
@@ -468,12 +468,11 @@ impl World {
                 self.client_goes_on(index);
             }
             self.deliver_all();
-            let clients =
-                self.clients.iter().filter(|client| client.is_running).filter_map(|client| match client.asked {
-                    Some((_, until_ms)) => Some(until_ms),
-                    None if client.phase == Phase::Stable => Some(client.next_heartbeat_ms),
-                    None => Some(client.next_try_ms),
-                });
+            let clients = self.clients.iter().filter(|client| client.is_running).map(|client| match client.asked {
+                Some((_, until_ms)) => until_ms,
+                None if client.phase == Phase::Stable => client.next_heartbeat_ms,
+                None => client.next_try_ms,
+            });
             let next_ms =
                 clients.chain(self.machine.next_deadline_ms()).chain([end_ms]).min().expect("the end is near");
             self.pass_ms(next_ms.saturating_sub(self.now.monotonic_ms).max(1));
