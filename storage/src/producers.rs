@@ -89,6 +89,8 @@ impl Producers {
         if epoch > known.epoch {
             return match first {
                 0 => Ok(Sequence::New),
+                // What came without an epoch says nothing of where the first one begins.
+                _ if known.epoch < 0 => Ok(Sequence::New),
                 sequence => Err(AppendError::OutOfOrderSequence { producer_id, sequence, expected: 0 }),
             };
         }
@@ -101,7 +103,8 @@ impl Producers {
             });
         }
         let expected = known.batches.back().map_or(first, |written| after(written.last_sequence));
-        if first == expected {
+        // Without an epoch a producer's sequences are not held to any order, as in Kafka.
+        if first == expected || known.epoch < 0 {
             Ok(Sequence::New)
         } else {
             Err(AppendError::OutOfOrderSequence { producer_id, sequence: first, expected })
