@@ -154,6 +154,15 @@ pub(crate) const KNOWN: &[Known] = &[
         reason: "Kafka has no answer for an invalid name here; this is the one of Metadata",
     },
     Known {
+        place: "produce: a format before record batches",
+        api: "Produce",
+        versions: 0..=2,
+        path: "",
+        kafka: "closed",
+        ottla: "UNSUPPORTED_VERSION",
+        reason: "Kafka advertises these versions and closes the connection; an error tells the client why",
+    },
+    Known {
         place: "produce: codec 5",
         api: "Produce",
         versions: ALL,

@@ -2,7 +2,8 @@
 //!
 //! `scenarios/` has what is asked, an area each; `random.rs` asks what nobody thought of; `normal.rs` says what may
 //! differ between any two brokers; `known.rs` lists what differs on purpose. By hand: `cargo test --test differential`,
-//! with `DIFFERENTIAL_SEED` to repeat the random part and `DIFFERENTIAL_ONLY=groups,commits` for some areas.
+//! with `DIFFERENTIAL_SEED` to repeat the random part, `DIFFERENTIAL_ROUNDS` for
+//! more of it, and `DIFFERENTIAL_ONLY=groups,commits` for some areas.
 
 mod batch;
 mod brokers;

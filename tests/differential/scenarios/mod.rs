@@ -12,6 +12,7 @@ mod setup;
 mod topics;
 
 use crate::pair::Pair;
+pub(crate) use commits::wait_for_coordinator;
 pub(crate) use setup::{create, produce_to};
 
 /// Its name, and what asks.
