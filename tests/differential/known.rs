@@ -20,6 +20,8 @@ pub(crate) struct Known {
     pub(crate) reason: &'static str,
 }
 
+/// Where a difference may be seen or not, as the seed has it.
+pub(crate) const RANDOM: &str = "random";
 const ALL: RangeInclusive<i16> = 0..=i16::MAX;
 
 impl Known {
@@ -476,5 +478,14 @@ pub(crate) const KNOWN: &[Known] = &[
         kafka: "join.errors",
         ottla: "nothing",
         reason: "a join that was refused leaves no group behind",
+    },
+    Known {
+        place: RANDOM,
+        api: "Produce",
+        versions: ALL,
+        path: "log_append_time_ms",
+        kafka: "<above 0>",
+        ottla: "-1",
+        reason: "a duplicate is answered like its original",
     },
 ];

@@ -14,10 +14,10 @@ use protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchReque
 use protocol::messages::offset_for_leader_epoch::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use protocol::messages::*;
 
-use crate::batch;
 use crate::pair::Pair;
 use crate::scenarios::{create, produce_to, wait_for_coordinator};
 use crate::side::Side;
+use crate::{batch, known};
 
 /// Unless `DIFFERENTIAL_ROUNDS` says otherwise.
 const ROUNDS: usize = 500;
@@ -30,7 +30,7 @@ pub(crate) fn run(pair: &mut Pair) {
     let given = std::env::var("DIFFERENTIAL_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(now);
     println!("DIFFERENTIAL_SEED={seed}");
-    pair.scenario("random");
+    pair.scenario(known::RANDOM);
     wait_for_coordinator(pair);
     create(pair, "random.a", 1, &[]);
     create(pair, "random.b", 3, &[]);
