@@ -135,7 +135,10 @@ impl Partition {
             return None;
         }
         match epoch.cmp(&self.leader_epoch()) {
-            std::cmp::Ordering::Less => self.log.end_offset_for_epoch(epoch),
+            std::cmp::Ordering::Less => {
+                // Of a log without records the current epoch is the first, and begins where it ends.
+                self.log.end_offset_for_epoch(epoch).or_else(|| Some((epoch, self.log_end_offset())))
+            }
             std::cmp::Ordering::Equal => Some((epoch, self.log_end_offset())),
             std::cmp::Ordering::Greater => None,
         }
