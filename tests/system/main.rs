@@ -6,5 +6,6 @@ mod bad_input;
 mod broker_process;
 mod configuration;
 mod costs;
+mod durability;
 mod groups;
 mod restart;

@@ -13,6 +13,16 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
          invented and kept. It must match what the data directory says.",
     )
     .check(Check::Text(check_cluster_id, "1 to 64 of A-Z a-z 0-9 _ -")),
+    Key::broker(
+        "ottla.durability",
+        String,
+        "fsync",
+        "What acks=all waits for on a topic with one replica: `fsync` answers when the records are on the disk, `kafka` \
+         when they are in the page cache, as Kafka does, which a power cut may take. Committed offsets and metadata are \
+         always on the disk before they are answered.",
+    )
+    .check(Check::OneOf(DURABILITIES))
+    .cluster_wide(),
     Key::broker("ottla.log.level", String, "info", "How much is logged.")
         .check(Check::OneOf(&["error", "warn", "info", "debug", "trace"])),
     Key::unset(
@@ -39,6 +49,9 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
     .at_least(0)
     .sized_by_memory(),
 ];
+
+/// What acks=all may wait for.
+pub(super) const DURABILITIES: &[&str] = &["fsync", "kafka"];
 
 /// The characters of Kafka's ids, and a length that fits into any table.
 fn check_cluster_id(text: &str) -> Result<(), std::string::String> {

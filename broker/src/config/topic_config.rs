@@ -28,6 +28,8 @@ pub(crate) struct TopicConfig {
     /// `cleanup.policy` has `delete`.
     pub(crate) delete: bool,
     pub(crate) compression: TopicCompression,
+    /// `ottla.durability`: acks=all waits for the disk.
+    pub(crate) fsync: bool,
     /// Appended records after which a flush is waited for.
     pub(crate) flush_messages: Option<u64>,
     /// The longest time an appended record may stay unflushed.
@@ -106,6 +108,7 @@ impl TopicConfig {
             compact: values.has("cleanup.policy", "compact"),
             delete: values.has("cleanup.policy", "delete"),
             compression: compression(&values),
+            fsync: values.text("ottla.durability") == "fsync",
             flush_messages: values.limit("flush.messages"),
             flush_ms: values.limit("flush.ms"),
             index_interval_bytes: values.size("index.interval.bytes"),

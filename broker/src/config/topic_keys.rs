@@ -2,6 +2,7 @@
 
 use super::key::Kind::{Boolean, Double, Int, List, Long, String};
 use super::key::{Check, ConfigKey as Key, Synonym};
+use super::ottla_keys::DURABILITIES;
 
 const HOURS_MS: i64 = 3_600_000;
 const MINUTES_MS: i64 = 60_000;
@@ -227,6 +228,14 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
          so one node meets every number.",
     )
     .at_least(1),
+    Key::topic(
+        "ottla.durability",
+        String,
+        "fsync",
+        &[same("ottla.durability")],
+        "What acks=all waits for: `fsync` the disk, `kafka` the page cache.",
+    )
+    .check(Check::OneOf(DURABILITIES)),
     Key::topic(
         "preallocate",
         Boolean,

@@ -1,6 +1,7 @@
 //! The one door for writes to a partition.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use storage::{AppendError, AppendOrigin, Appended};
@@ -29,6 +30,8 @@ fn append(partition: &Arc<Partition>, batch: Bytes, origin: AppendOrigin, durabl
     if !appended.duplicate {
         partition.fetch_waiters.progress(size_bytes);
     }
+    // What a coordinator decides is on the disk before it is told, whatever the topic says.
+    let durable = durable && (partition.fsync.load(Ordering::Acquire) || origin == AppendOrigin::Coordinator);
     // A duplicate may still wait for the disk: its first copy was perhaps never acknowledged.
     let receiver = if durable || partition.is_flush_due() {
         Some(partition.wait_durable(appended.last_offset + 1))

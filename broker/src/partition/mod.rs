@@ -32,6 +32,8 @@ pub(crate) struct Partition {
     leader_epoch: AtomicI32,
     log: PartitionLog,
     flusher: Flusher,
+    /// `ottla.durability`: whether acks=all waits for the disk.
+    fsync: AtomicBool,
     /// `flush.messages`; `i64::MAX` is never.
     flush_messages: AtomicI64,
     /// Whether `flush.ms` is shorter than the pause of lazy flushes, so that every append asks for one at once.
@@ -65,6 +67,7 @@ impl Partition {
             leader_epoch: AtomicI32::new(leader_epoch),
             log,
             flusher,
+            fsync: AtomicBool::new(true),
             flush_messages: AtomicI64::new(i64::MAX),
             flush_at_once: AtomicBool::new(false),
             queued_urgent: AtomicBool::new(false),
@@ -177,6 +180,7 @@ impl Partition {
 
     /// Takes new settings of the topic, at once.
     fn configure(&self, config: &TopicConfig) {
+        self.fsync.store(config.fsync, Ordering::Release);
         let messages = config.flush_messages.and_then(|messages| i64::try_from(messages).ok());
         self.flush_messages.store(messages.unwrap_or(i64::MAX), Ordering::Release);
         let at_once = config.flush_ms.is_some_and(|ms| u128::from(ms) < flusher::LAZY_INTERVAL.as_millis());
