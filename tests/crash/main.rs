@@ -1,0 +1,71 @@
+//! What is left of acknowledged work when the broker is killed, and what a sick disk may delay or refuse.
+//!
+//! `killed_again_and_again` runs the real binary under load, kills it at seeded moments, damages the tails of its files
+//! as crashes do, starts it again and compares everything that can be read with everything that was acknowledged.
+//! `OTTLA_SEED=n` runs the world of that seed alone, with the same decisions, though not with the same timing;
+//! `OTTLA_CYCLES=n` runs that many kills: `cargo xtask crash 10000` is the long run.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod actors;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../system/broker_process.rs"]
+mod broker_process;
+mod damage;
+mod ledger;
+mod made;
+mod reader;
+mod value;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use world::World;
+
+/// Kills in the ordinary run.
+const CYCLES: u64 = 180;
+/// Kills that one data directory lives through: what it holds is read in full after each.
+const CYCLES_PER_WORLD: u64 = 12;
+/// Worlds at a time. They mostly wait: for the disk, and for the moment of the kill.
+const LANES: usize = 4;
+const FIRST_SEED: u64 = 1;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+#[test]
+fn killed_again_and_again() {
+    let cycles = number("OTTLA_CYCLES").unwrap_or(CYCLES);
+    let seed = number("OTTLA_SEED");
+    let worlds = if seed.is_some() { 1 } else { cycles.div_ceil(CYCLES_PER_WORLD) };
+    let per_world = if seed.is_some() && number("OTTLA_CYCLES").is_some() { cycles } else { CYCLES_PER_WORLD };
+    let (begun, next, done) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                loop {
+                    let world = next.fetch_add(1, Ordering::Relaxed);
+                    if world >= worlds {
+                        return;
+                    }
+                    run(seed.unwrap_or(FIRST_SEED) + world, per_world);
+                    let done = done.fetch_add(per_world, Ordering::Relaxed) + per_world;
+                    eprintln!("{done} of {} kills after {:.0?}", worlds * per_world, begun.elapsed());
+                }
+            });
+        }
+    });
+}
+
+fn run(seed: u64, cycles: u64) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(seed).await;
+        for _ in 0..cycles {
+            world.cycle().await;
+        }
+        world.was_worth_it();
+    });
+}
