@@ -3,7 +3,7 @@
 //! `killed_again_and_again` runs the real binary under load, kills it at seeded moments, damages the tails of its files
 //! as crashes do, starts it again and compares everything that can be read with everything that was acknowledged.
 //! `OTTLA_SEED=n` runs the world of that seed alone, with the same decisions, though not with the same timing;
-//! `OTTLA_CYCLES=n` runs that many kills: `cargo xtask crash 10000` is the long run.
+//! `OTTLA_CYCLES=n` runs that many kills, in the worlds from that seed on: `cargo xtask crash 10000` is the long run.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -37,10 +37,9 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn killed_again_and_again() {
-    let cycles = number("OTTLA_CYCLES").unwrap_or(CYCLES);
     let seed = number("OTTLA_SEED");
-    let worlds = if seed.is_some() { 1 } else { cycles.div_ceil(CYCLES_PER_WORLD) };
-    let per_world = if seed.is_some() && number("OTTLA_CYCLES").is_some() { cycles } else { CYCLES_PER_WORLD };
+    let cycles = number("OTTLA_CYCLES").unwrap_or(if seed.is_some() { CYCLES_PER_WORLD } else { CYCLES });
+    let (worlds, seed) = (cycles.div_ceil(CYCLES_PER_WORLD), seed.unwrap_or(FIRST_SEED));
     let (begun, next, done) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..LANES {
@@ -50,20 +49,20 @@ fn killed_again_and_again() {
                     if world >= worlds {
                         return;
                     }
-                    run(seed.unwrap_or(FIRST_SEED) + world, per_world);
-                    let done = done.fetch_add(per_world, Ordering::Relaxed) + per_world;
-                    eprintln!("{done} of {} kills after {:.0?}", worlds * per_world, begun.elapsed());
+                    run(seed + world);
+                    let done = done.fetch_add(CYCLES_PER_WORLD, Ordering::Relaxed) + CYCLES_PER_WORLD;
+                    eprintln!("{done} of {} kills after {:.0?}", worlds * CYCLES_PER_WORLD, begun.elapsed());
                 }
             });
         }
     });
 }
 
-fn run(seed: u64, cycles: u64) {
+fn run(seed: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let mut world = World::new(seed).await;
-        for _ in 0..cycles {
+        for _ in 0..CYCLES_PER_WORLD {
             world.cycle().await;
         }
         world.was_worth_it();

@@ -1,11 +1,12 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
 //! `oracle` starts a real Apache Kafka and its tools, `tidy` checks the rules of the house, `test` is the one
-//! command that decides whether a change is good. Everything here is plain std: it compiles in seconds on a new
-//! machine, and it must not depend on the crates it judges.
+//! command that decides whether a change is good, `crash` kills a broker thousands of times. Everything here is plain
+//! std: it compiles in seconds on a new machine, and it must not depend on the crates it judges.
 //!
 //! Start at [`main`]: one line per command.
 
+mod crash;
 mod oracle;
 mod paths;
 mod test;
@@ -18,6 +19,7 @@ usage: cargo xtask <command>
 
   test [--quick] [--list] [NAME...]   every check there is, or those whose name starts with NAME
   tidy                                the rules of the house: imports, sizes, names, words
+  crash [KILLS]                       the crash test for as long as that many kills take
   oracle <command>                    a real Apache Kafka, its tools and its message schemas
 ";
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let outcome = match command {
+        "crash" => crash::run(rest),
         "oracle" => oracle::run(rest),
         "tidy" => tidy::run(),
         "test" => test::run(rest),
