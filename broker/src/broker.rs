@@ -19,7 +19,7 @@ use crate::controller;
 use crate::coordinator::Groups;
 use crate::fetch_session::SessionCache;
 use crate::memory::ByteBudget;
-use crate::partition::{Flusher, Partitions, housekeeping};
+use crate::partition::{Cleaner, Flusher, Partitions, housekeeping};
 use crate::producer_ids::ProducerIds;
 use crate::server::{self, BoundListener, ConnectionInfo, Connections};
 
@@ -154,6 +154,7 @@ pub struct RunningBroker {
     stop: watch::Sender<bool>,
     flusher: Flusher,
     flusher_thread: JoinHandle<()>,
+    cleaner: Cleaner,
 }
 
 /// Starts a broker. Returns when it serves.
@@ -193,6 +194,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     tokio::task::spawn_blocking(move || opening.partitions.open_existing()).await.map_err(io::Error::other)??;
     broker.groups.start_existing(&broker);
 
+    let cleaner = Cleaner::start(Arc::clone(&broker))?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(housekeeping(Arc::clone(&broker), stopped.clone()));
     let addresses: Vec<_> = listeners.iter().map(|bound| bound.address).collect();
@@ -201,7 +203,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     }
     let (ms, topics) = (started.elapsed().as_millis() as u64, broker.image().topic_count());
     info!(node_id, topics, ms, listeners = ?addresses, "ready");
-    Ok(RunningBroker { broker, addresses, stop, flusher, flusher_thread })
+    Ok(RunningBroker { broker, addresses, stop, flusher, flusher_thread, cleaner })
 }
 
 fn bind_all(config: &BrokerConfig) -> Result<Vec<BoundListener>, BrokerError> {
@@ -256,9 +258,10 @@ impl RunningBroker {
     pub async fn stop(self) -> Result<(), BrokerError> {
         // Nobody listens any more when every task is gone, which is as good.
         let _ = self.stop.send(true);
-        let (broker, flusher, thread) = (self.broker, self.flusher, self.flusher_thread);
+        let (broker, flusher, thread, cleaner) = (self.broker, self.flusher, self.flusher_thread, self.cleaner);
         let closing = Arc::clone(&broker);
         let closed = tokio::task::spawn_blocking(move || {
+            cleaner.stop();
             flusher.stop();
             if thread.join().is_err() {
                 warn!("the flusher ended with a panic");

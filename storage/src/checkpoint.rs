@@ -12,8 +12,10 @@ use crate::log_dir::TopicPartition;
 const VERSION: &str = "0";
 const RECOVERY_POINTS_FILE: &str = "recovery-point-offset-checkpoint";
 const LOG_STARTS_FILE: &str = "log-start-offset-checkpoint";
+const CLEANED_FILE: &str = "cleaner-offset-checkpoint";
 
-/// Offsets by partition: `recovery-point-offset-checkpoint` and `log-start-offset-checkpoint`.
+/// Offsets by partition: `recovery-point-offset-checkpoint`, `log-start-offset-checkpoint` and
+/// `cleaner-offset-checkpoint`.
 type Offsets = BTreeMap<TopicPartition, i64>;
 
 /// What is remembered of the logs of a directory from one run to the next.
@@ -21,6 +23,7 @@ type Offsets = BTreeMap<TopicPartition, i64>;
 pub(crate) struct Checkpoints {
     recovery_points: PathBuf,
     log_starts: PathBuf,
+    cleaned: PathBuf,
     known: Mutex<Known>,
 }
 
@@ -28,6 +31,10 @@ pub(crate) struct Checkpoints {
 struct Known {
     recovery_points: Offsets,
     log_starts: Offsets,
+    /// Below which logs are compacted.
+    cleaned: Offsets,
+    /// Whether the file says something else.
+    cleaned_unsaved: bool,
     /// Partitions that are no longer known here, and still stand in the files.
     stale: BTreeSet<TopicPartition>,
 }
@@ -36,12 +43,15 @@ impl Checkpoints {
     /// Reads the files of a directory.
     pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Checkpoints, StorageError> {
         let (recovery_points, log_starts) = (dir.join(RECOVERY_POINTS_FILE), dir.join(LOG_STARTS_FILE));
+        let cleaned = dir.join(CLEANED_FILE);
         let known = Known {
             recovery_points: read_offsets(disk, &recovery_points)?,
             log_starts: read_offsets(disk, &log_starts)?,
+            cleaned: read_offsets(disk, &cleaned)?,
+            cleaned_unsaved: false,
             stale: BTreeSet::new(),
         };
-        Ok(Checkpoints { recovery_points, log_starts, known: Mutex::new(known) })
+        Ok(Checkpoints { recovery_points, log_starts, cleaned, known: Mutex::new(known) })
     }
 
     /// A partition's recovery point and log start.
@@ -49,6 +59,32 @@ impl Checkpoints {
         let known = self.lock();
         let offset = |offsets: &Offsets| offsets.get(partition).copied().unwrap_or(0);
         (offset(&known.recovery_points), offset(&known.log_starts))
+    }
+
+    /// The offset below which a partition is compacted; 0 when it never was.
+    pub(crate) fn cleaned(&self, partition: &TopicPartition) -> i64 {
+        self.lock().cleaned.get(partition).copied().unwrap_or(0)
+    }
+
+    /// Notes below which offset a partition is compacted.
+    pub(crate) fn set_cleaned(
+        &self,
+        disk: &dyn Disk,
+        partition: &TopicPartition,
+        offset: i64,
+    ) -> Result<(), StorageError> {
+        let mut known = self.lock();
+        note(&mut known.cleaned, partition, offset);
+        known.cleaned_unsaved = true;
+        self.write_cleaned(disk, &mut known)
+    }
+
+    fn write_cleaned(&self, disk: &dyn Disk, known: &mut Known) -> Result<(), StorageError> {
+        if known.cleaned_unsaved {
+            write_offsets(disk, &self.cleaned, &known.cleaned)?;
+            known.cleaned_unsaved = false;
+        }
+        Ok(())
     }
 
     /// Writes where these logs are now. What is known of logs that are not among them, because they could not be
@@ -70,7 +106,9 @@ impl Checkpoints {
     pub(crate) fn forget(&self, partition: &TopicPartition) {
         let mut known = self.lock();
         let (point, start) = (known.recovery_points.remove(partition), known.log_starts.remove(partition));
-        if point.is_some() || start.is_some() {
+        let cleaned = known.cleaned.remove(partition).is_some();
+        known.cleaned_unsaved |= cleaned;
+        if point.is_some() || start.is_some() || cleaned {
             known.stale.insert(partition.clone());
         }
     }
@@ -83,6 +121,7 @@ impl Checkpoints {
     }
 
     fn write(&self, disk: &dyn Disk, known: &mut Known) -> Result<(), StorageError> {
+        self.write_cleaned(disk, known)?;
         write_offsets(disk, &self.log_starts, &known.log_starts)?;
         write_offsets(disk, &self.recovery_points, &known.recovery_points)?;
         known.stale.clear();

@@ -25,6 +25,14 @@ pub struct LogConfig {
     pub compact: bool,
     /// `cleanup.policy` has `delete`: retention applies.
     pub delete: bool,
+    /// `min.cleanable.dirty.ratio` in millionths: compaction begins when more than this of the log is not compacted.
+    pub min_cleanable_dirty_ppm: u32,
+    /// `min.compaction.lag.ms`: records younger than this are not compacted.
+    pub min_compaction_lag_ms: u64,
+    /// `max.compaction.lag.ms`: records older than this are compacted whatever the ratio; `None` never.
+    pub max_compaction_lag_ms: Option<u64>,
+    /// `delete.retention.ms`: how long a tombstone stays after compaction first met it.
+    pub delete_retention_ms: u64,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`: how far in the past a record may be; `None` is no limit.
@@ -52,6 +60,10 @@ impl Default for LogConfig {
             max_message_bytes: 1_048_588,
             compact: false,
             delete: true,
+            min_cleanable_dirty_ppm: 500_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: None,
+            delete_retention_ms: 24 * 60 * 60 * 1000,
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: None,
             timestamp_after_max_ms: Some(60 * 60 * 1000),

@@ -31,12 +31,14 @@ pub(crate) struct IndexFile<const N: usize> {
     /// Entries behind them, in memory.
     pending: Vec<[u8; N]>,
     last: Option<[u8; N]>,
+    /// Held open because another file is about to take its name.
+    pinned: Option<Arc<dyn DiskFile>>,
 }
 
 impl<const N: usize> IndexFile<N> {
     /// A new, empty index; the file appears when entries are written.
     pub(crate) fn create(path: PathBuf) -> IndexFile<N> {
-        IndexFile { path, written: 0, pending: Vec::new(), last: None }
+        IndexFile { path, written: 0, pending: Vec::new(), last: None, pinned: None }
     }
 
     /// The index as it stands on disk, or `None` if it is missing or not made of whole entries.
@@ -50,7 +52,7 @@ impl<const N: usize> IndexFile<N> {
         if !length.is_multiple_of(N) {
             return Ok(None);
         }
-        let mut index = IndexFile { written: length / N, pending: Vec::new(), last: None, path };
+        let mut index = IndexFile { written: length / N, pending: Vec::new(), last: None, pinned: None, path };
         if index.written > 0 {
             index.last = Some(index.entry(&*file, index.written - 1)?);
         }
@@ -150,7 +152,33 @@ impl<const N: usize> IndexFile<N> {
         Ok(found)
     }
 
+    /// Keeps the file open: lookups go on in it when another has its name.
+    pub(crate) fn pin(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        self.pinned = Some(self.open_file(disk, false)?);
+        Ok(())
+    }
+
+    /// Opens the file for each lookup again.
+    pub(crate) fn unpin(&mut self) {
+        self.pinned = None;
+    }
+
+    /// The name of a file that is not there yet.
+    pub(crate) fn set_path(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
+    /// Gives the file another name.
+    pub(crate) fn rename(&mut self, disk: &dyn Disk, to: PathBuf) -> Result<(), StorageError> {
+        disk.rename(&self.path, &to).map_err(StorageError::io("rename", &self.path))?;
+        self.path = to;
+        Ok(())
+    }
+
     fn open_file(&self, disk: &dyn Disk, create: bool) -> Result<Arc<dyn DiskFile>, StorageError> {
+        if let Some(file) = &self.pinned {
+            return Ok(Arc::clone(file));
+        }
         disk.open(&self.path, create).map_err(StorageError::io("open", &self.path))
     }
 

@@ -1,12 +1,13 @@
 //! THE DISK: partition logs in Kafka's layout and formats.
 //!
-//! Segments with their indexes, leader epochs, idempotent producers, checkpoints, recovery after a crash. Synchronous:
+//! Segments with their indexes, compaction, leader epochs, idempotent producers, checkpoints, recovery after a crash. Synchronous:
 //! callers decide on which thread a disk may block. It knows batches of records and files, and neither sockets nor who
 //! leads what.
 //!
 //! Start at `log.rs`; `recovery.rs` says what a crash costs, `disk.rs` is the only door to the file system.
 
 mod checkpoint;
+mod cleaner;
 mod config;
 mod disk;
 mod epochs;
@@ -26,6 +27,7 @@ mod tail_cache;
 mod validate;
 mod window;
 
+pub use cleaner::{Cleanable, Compacted, Pace};
 pub use config::{LogConfig, SharedLimits};
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::{AppendError, ReadError, StorageError};

@@ -13,6 +13,7 @@ use protocol::records::{Batch, TimestampType, patch};
 use tracing::warn;
 
 use crate::checkpoint::Checkpoints;
+use crate::cleaner::CleanerState;
 use crate::config::{LogConfig, SharedLimits};
 use crate::disk::{Disk, remove_if_there};
 use crate::epochs::LeaderEpochs;
@@ -72,6 +73,7 @@ pub struct PartitionLog {
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     pub(crate) epochs: Mutex<LeaderEpochs>,
     pub(crate) writer: Mutex<Writer>,
+    pub(crate) cleaner: CleanerState,
     /// One flush at a time, so that the flushed offset never claims what another flush is still writing.
     flushing: Mutex<()>,
     tail: Arc<Tail>,
@@ -111,7 +113,9 @@ impl PartitionLog {
         config: LogConfig,
         recovered: Recovered,
     ) -> PartitionLog {
+        let cleaned = shared.checkpoints.cleaned(&partition);
         PartitionLog {
+            cleaner: CleanerState::new(cleaned),
             shared,
             partition,
             topic_id,
@@ -278,7 +282,9 @@ impl PartitionLog {
         // Spread by name, so that segments of many partitions do not all close at once, and the same way each time.
         let name = crc32c::crc32c(self.partition.to_string().as_bytes());
         let jitter = config.segment_jitter_ms.saturating_mul(u64::from(name)) >> 32;
-        config.segment_ms.saturating_sub(jitter)
+        // Only closed segments are compacted.
+        let lag = config.max_compaction_lag_ms.filter(|_| config.compact).unwrap_or(u64::MAX);
+        config.segment_ms.min(lag).saturating_sub(jitter)
     }
 
     /// Closes the active segment, which is durable then, and opens the next: only the last segment of a log can be torn.
@@ -326,7 +332,17 @@ impl PartitionLog {
 
     /// After a failed fsync the kernel may have dropped the data and report success next time.
     fn flush_segment(&self, segment: &Segment) -> Result<(), StorageError> {
-        segment.flush(&*self.shared.disk).inspect_err(|_| self.poisoned.store(true, Ordering::Release))
+        segment.flush(&*self.shared.disk).inspect_err(|_| self.poison())
+    }
+
+    /// No more writes: what the disk has is not known, and a restart finds out.
+    pub(crate) fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+    }
+
+    /// Reads go to the files for what ends before `offset`.
+    pub(crate) fn trim_tail(&self, offset: i64) {
+        self.tail.trim_below(offset);
     }
 
     /// Whether a read at `offset` is served from memory: the end of the log, or its cached tail.
@@ -441,11 +457,13 @@ impl PartitionLog {
     /// # Errors
     /// The disk's; the next start must recover then.
     pub fn close(&self) -> Result<(), StorageError> {
+        // A compaction that is under way sees it and ends.
+        self.closed.store(true, Ordering::Release);
+        let _compacting = self.cleaner.wait();
         let writer = lock(&self.writer);
         if self.deleted.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.closed.store(true, Ordering::Release);
         self.flush()?;
         let disk = &*self.shared.disk;
         if let Some(active) = self.segments().last() {
@@ -475,10 +493,13 @@ impl PartitionLog {
 
     /// No more reads or appends: the directory is about to go.
     pub(crate) fn abandon(&self) -> bool {
+        // A compaction that is under way sees it and ends; one that came later would write into the directory of the
+        // next topic of this name.
+        self.closed.store(true, Ordering::Release);
+        let _compacting = self.cleaner.wait();
         let writer = lock(&self.writer);
         // A flush that is under way still needs its files.
         let _flushing = lock(&self.flushing);
-        self.closed.store(true, Ordering::Release);
         self.deleted.store(true, Ordering::Release);
         self.tail.clear();
         self.segments().iter().for_each(|segment| segment.close());

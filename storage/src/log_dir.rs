@@ -172,6 +172,10 @@ impl LogDir {
         let (recovery_point, log_start_offset) = self.shared.checkpoints.of(partition);
         let known = Checkpointed { clean: self.clean, recovery_point, log_start_offset };
         let recovered = recovery::open(disk, &dir, &config, &self.shared.limits, known, wall_ms())?;
+        if self.shared.checkpoints.cleaned(partition) > recovered.log_end_offset {
+            // Said of records that are lost, and not to be believed of those that take their offsets.
+            self.shared.checkpoints.set_cleaned(disk, partition, 0)?;
+        }
         let shared = Arc::clone(&self.shared);
         Ok(PartitionLog::new(shared, partition.clone(), topic_id, dir, config, recovered))
     }

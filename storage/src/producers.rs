@@ -77,6 +77,12 @@ impl Producers {
         self.producers.len()
     }
 
+    /// The last offset of each one's last batch, by producer id.
+    pub(crate) fn last_offsets(&self) -> BTreeMap<i64, i64> {
+        let last = |(id, producer): (&i64, &Producer)| Some((*id, producer.batches.back()?.last_offset));
+        self.producers.iter().filter_map(last).collect()
+    }
+
     /// Compares a batch of an idempotent producer with what it wrote before.
     pub(crate) fn check(&self, batch: &Batch<'_>) -> Result<Sequence, AppendError> {
         let (producer_id, epoch) = (batch.producer_id(), batch.producer_epoch());

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use crate::cleaner::finish_interrupted;
 use crate::config::{LogConfig, SharedLimits};
 use crate::disk::Disk;
 use crate::epochs::LeaderEpochs;
@@ -57,6 +58,7 @@ pub(crate) fn open(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(nothing(false)),
         Err(error) => return Err(StorageError::io("list", dir)(error)),
     };
+    let names = finish_interrupted(disk, dir, names, now_ms)?;
     let bases = segment_bases(disk, dir, names)?;
     let Some(first) = bases.first().copied() else {
         if known.recovery_point > start {
@@ -128,10 +130,6 @@ fn segment_bases(disk: &dyn Disk, dir: &Path, names: Vec<(String, bool)>) -> Res
         if is_dir {
             continue;
         }
-        if name.ends_with(".log.swap") {
-            let reason = "Apache Kafka was stopped while it compacted; let it finish that first".to_owned();
-            return Err(StorageError::Corrupt { path: dir.join(&name), position: 0, reason });
-        }
         if LEFTOVER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
             remove_file(disk, &dir.join(&name))?;
         } else if let Some(base) = offset_of(&name, ".log") {
@@ -150,7 +148,7 @@ fn segment_bases(disk: &dyn Disk, dir: &Path, names: Vec<(String, bool)>) -> Res
 }
 
 /// The offset that names a file: twenty digits.
-fn offset_of(name: &str, suffix: &str) -> Option<i64> {
+pub(crate) fn offset_of(name: &str, suffix: &str) -> Option<i64> {
     let digits = name.strip_suffix(suffix)?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     if all_digits { digits.parse().ok() } else { None }

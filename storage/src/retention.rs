@@ -93,12 +93,8 @@ impl PartitionLog {
 /// Segments from the front whose newest record is older than `retention.ms`.
 fn expired(segments: &[Arc<Segment>], config: &LogConfig, now_ms: i64) -> usize {
     let Some(retention_ms) = config.retention_ms else { return 0 };
-    let newest = |segment: &Segment| match segment.max_timestamp() {
-        timestamp if timestamp >= 0 => timestamp,
-        _ => segment.last_append_ms(),
-    };
     let is_old = |segment: &&Arc<Segment>| {
-        u64::try_from(now_ms.saturating_sub(newest(segment))).is_ok_and(|age| age > retention_ms)
+        u64::try_from(now_ms.saturating_sub(segment.newest_ms())).is_ok_and(|age| age > retention_ms)
     };
     segments.iter().take_while(is_old).count()
 }

@@ -49,6 +49,8 @@ pub(crate) struct Segment {
     torn: AtomicBool,
     /// Whether its index was found to be wrong: said once.
     astray: AtomicBool,
+    /// Whether the files stay open because others take their names.
+    pinned: AtomicBool,
     /// Kept open while it is written to.
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     indexes: Mutex<Indexes>,
@@ -75,8 +77,9 @@ pub(crate) struct Extent {
 impl Extent {
     /// Of a batch with its final offsets.
     pub(crate) fn of(batch: &Batch<'_>) -> Extent {
-        let (last_offset, max_timestamp) = (batch.last_offset(), batch.max_timestamp());
-        Extent { last_offset, max_timestamp, size: batch.size_bytes() }
+        // What compaction left of a batch for its producer's sake has no record that could have a time.
+        let max_timestamp = if batch.record_count() > 0 { batch.max_timestamp() } else { -1 };
+        Extent { last_offset: batch.last_offset(), max_timestamp, size: batch.size_bytes() }
     }
 }
 
@@ -88,7 +91,24 @@ pub(crate) fn file_name(base_offset: i64, suffix: &str) -> String {
 impl Segment {
     /// Makes the files of a new segment; the caller makes the directory's change durable.
     pub(crate) fn create(disk: &dyn Disk, dir: &Path, base_offset: i64, now_ms: i64) -> Result<Segment, StorageError> {
-        let segment = Segment::at(dir, base_offset, 0, now_ms);
+        Segment::create_aside(disk, dir, base_offset, now_ms, "")
+    }
+
+    /// Makes the files of a segment that is built beside the log, under names that end in `suffix`.
+    pub(crate) fn create_aside(
+        disk: &dyn Disk,
+        dir: &Path,
+        base_offset: i64,
+        now_ms: i64,
+        suffix: &str,
+    ) -> Result<Segment, StorageError> {
+        let mut segment = Segment::at(dir, base_offset, 0, now_ms);
+        if !suffix.is_empty() {
+            segment.path = with_suffix(&segment.path, suffix);
+            let indexes = &mut *lock(&segment.indexes);
+            indexes.offset.set_path(with_suffix(indexes.offset.path(), suffix));
+            indexes.time.set_path(with_suffix(indexes.time.path(), suffix));
+        }
         let file = disk.open(&segment.path, true).map_err(StorageError::io("create", &segment.path))?;
         // An attempt that failed may have left something. Nothing behind the log's end was ever published.
         file.truncate(0).map_err(StorageError::io("truncate", &segment.path))?;
@@ -118,6 +138,7 @@ impl Segment {
             dirty: AtomicBool::new(false),
             torn: AtomicBool::new(false),
             astray: AtomicBool::new(false),
+            pinned: AtomicBool::new(false),
             file: Mutex::new(None),
             indexes: Mutex::new(indexes),
         }
@@ -200,6 +221,12 @@ impl Segment {
         self.last_append_ms.load(Ordering::Acquire)
     }
 
+    /// The time of its newest record; without one, when it was last written.
+    pub(crate) fn newest_ms(&self) -> i64 {
+        let timestamp = self.max_timestamp();
+        if timestamp >= 0 { timestamp } else { self.last_append_ms() }
+    }
+
     /// Notes when it was last written.
     pub(crate) fn touch(&self, ms: i64) {
         self.last_append_ms.store(ms, Ordering::Release);
@@ -214,7 +241,8 @@ impl Segment {
         Ok(u64::try_from(age).unwrap_or(0))
     }
 
-    fn first_timestamp(&self, disk: &dyn Disk) -> Result<i64, StorageError> {
+    /// The largest timestamp of the first batch, −1 without one.
+    pub(crate) fn first_timestamp(&self, disk: &dyn Disk) -> Result<i64, StorageError> {
         let known = self.first_timestamp.load(Ordering::Acquire);
         if known != NOT_READ || self.size() < protocol::records::HEADER_LEN as u64 {
             return Ok(if known == NOT_READ { -1 } else { known });
@@ -234,7 +262,9 @@ impl Segment {
 
     /// The file, opened if it is not.
     pub(crate) fn file(&self, disk: &dyn Disk) -> Result<Arc<dyn DiskFile>, StorageError> {
-        if let Some(file) = &*lock(&self.file) {
+        // Opened under the lock: after `pin` its name may be another file's.
+        let kept = lock(&self.file);
+        if let Some(file) = &*kept {
             return Ok(Arc::clone(file));
         }
         disk.open(&self.path, false).map_err(StorageError::io("open", &self.path))
@@ -242,8 +272,10 @@ impl Segment {
 
     /// Keeps the file open, because it will be written to.
     pub(crate) fn keep_open(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let file = self.file(disk)?;
-        *lock(&self.file) = Some(file);
+        let mut kept = lock(&self.file);
+        if kept.is_none() {
+            *kept = Some(disk.open(&self.path, false).map_err(StorageError::io("open", &self.path))?);
+        }
         Ok(())
     }
 
@@ -362,7 +394,53 @@ impl Segment {
 
     /// Closes the file; it is opened again for each read.
     pub(crate) fn close(&self) {
-        *lock(&self.file) = None;
+        let mut kept = lock(&self.file);
+        if !self.pinned.load(Ordering::Acquire) {
+            *kept = None;
+        }
+    }
+
+    /// Holds all files open for as long as somebody reads: others are about to take their names.
+    pub(crate) fn pin(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        self.pinned.store(true, Ordering::Release);
+        self.keep_open(disk)?;
+        let indexes = &mut *lock(&self.indexes);
+        indexes.offset.pin(disk)?;
+        indexes.time.pin(disk)
+    }
+
+    /// The names stay its own after all.
+    pub(crate) fn unpin(&self) {
+        self.pinned.store(false, Ordering::Release);
+        self.close();
+        let indexes = &mut *lock(&self.indexes);
+        indexes.offset.unpin();
+        indexes.time.unpin();
+    }
+
+    /// Replaces what the names of the indexes end in after `.index`.
+    pub(crate) fn rename_indexes(&mut self, disk: &dyn Disk, suffix: &str) -> Result<(), StorageError> {
+        let indexes = &mut *lock(&self.indexes);
+        let renamed = |path: &Path| with_suffix(&path.with_extension(""), suffix);
+        indexes.offset.rename(disk, renamed(indexes.offset.path()))?;
+        indexes.time.rename(disk, renamed(indexes.time.path()))
+    }
+
+    /// Replaces what the name of the data ends in after `.log`.
+    pub(crate) fn rename_data(&mut self, disk: &dyn Disk, suffix: &str) -> Result<(), StorageError> {
+        let to = with_suffix(&self.path.with_extension(""), suffix);
+        disk.rename(&self.path, &to).map_err(StorageError::io("rename", &self.path))?;
+        self.path = to;
+        Ok(())
+    }
+
+    /// Removes the files of a segment that never became part of the log.
+    pub(crate) fn discard(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let indexes = lock(&self.indexes);
+        for path in [indexes.offset.path(), indexes.time.path(), &self.path] {
+            remove_if_there(disk, path).map_err(StorageError::io("remove", path))?;
+        }
+        Ok(())
     }
 
     /// Ends the file at the published size, and makes it durable: whatever follows is no batch, or room that was

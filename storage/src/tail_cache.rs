@@ -100,6 +100,14 @@ impl Tail {
         Some(chunks)
     }
 
+    /// Forgets batches that end before `offset`: the log has less of them by now.
+    pub(crate) fn trim_below(&self, offset: i64) {
+        let mut batches = lock(&self.batches);
+        while batches.front().is_some_and(|first| first.next_offset <= offset) {
+            batches.pop_front();
+        }
+    }
+
     /// Forgets everything: what follows does not continue it, or the log is gone.
     pub(crate) fn clear(&self) {
         lock(&self.batches).clear();

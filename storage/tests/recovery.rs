@@ -333,7 +333,7 @@ fn an_index_that_leads_astray_hides_nothing() {
 }
 
 #[test]
-fn what_kafka_has_not_finished_compacting_is_not_touched() {
+fn what_was_durable_and_is_damaged_does_not_take_the_place_of_anything() {
     let (disk, path) = (RigDisk::default(), tempdir());
     filled(&disk, path.path());
     let swap = path.path().join("orders-0/00000000000000000000.log.swap");

@@ -21,6 +21,18 @@ const DEFAULT_NODE_ID: i64 = 1;
 /// What stays free of a record of `__consumer_offsets` for the batch around it, bytes.
 const RECORD_OVERHEAD_BYTES: usize = 1024;
 
+/// How logs are compacted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CleanerConfig {
+    pub(crate) enable: bool,
+    /// Between two searches for something to do.
+    pub(crate) backoff: Duration,
+    /// For the keys of the log that is compacted.
+    pub(crate) map_bytes: usize,
+    /// Read and written, at least 1.
+    pub(crate) bytes_per_second: f64,
+}
+
 /// Settings of this broker.
 #[derive(Clone, Debug)]
 pub(crate) struct BrokerConfig {
@@ -48,6 +60,7 @@ pub(crate) struct BrokerConfig {
     pub(crate) offsets_topic_segment_bytes: i32,
     pub(crate) group: GroupConfig,
 
+    pub(crate) cleaner: CleanerConfig,
     pub(crate) log_retention_check_interval: Duration,
     pub(crate) producer_id_expiration_ms: u64,
     pub(crate) topic_defaults: TopicConfig,
@@ -105,6 +118,7 @@ impl BrokerConfig {
             offsets_topic_replication_factor: values.short("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: values.int("offsets.topic.segment.bytes"),
             group,
+            cleaner: values.cleaner(),
             log_retention_check_interval: Duration::from_millis(values.unsigned("log.retention.check.interval.ms")),
             producer_id_expiration_ms,
             topic_defaults: TopicConfig::of(&topic_values, producer_id_expiration_ms),
@@ -201,6 +215,18 @@ impl Reader<'_> {
     /// A text, or a list as it is written.
     fn text(&self, name: &'static str) -> Option<String> {
         self.0.value(name).map(|value| value.to_string())
+    }
+
+    fn cleaner(&self) -> CleanerConfig {
+        CleanerConfig {
+            enable: self.flag("log.cleaner.enable"),
+            backoff: Duration::from_millis(self.unsigned("log.cleaner.backoff.ms")),
+            map_bytes: self.size("log.cleaner.dedupe.buffer.size"),
+            bytes_per_second: match self.0.value("log.cleaner.io.max.bytes.per.second") {
+                Some(Value::Double(rate)) => rate.max(1.0),
+                other => unreachable!("a rate is a number with a default in the table, not {other:?}"),
+            },
+        }
     }
 
     fn node_id(&self) -> Result<i32, String> {

@@ -9,7 +9,6 @@ use super::topic_keys::{
 
 const FOREVER: &str = "9223372036854775807";
 const NO_LIMIT: &str = "2147483647";
-const NO_COMPACTION: &str = "compaction is not built yet, so only the default is accepted.";
 
 /// Who the broker is, where it listens, where its data lies, and what clients may do to it.
 pub(crate) static SERVER_KEYS: &[Key] = &[
@@ -181,22 +180,44 @@ pub(crate) static LOG_KEYS: &[Key] = &[
     Key::broker("compression.zstd.level", Int, "3", "Default of the topic key of the same name.")
         .check(Check::Between(-131_072, 22))
         .cluster_wide(),
+    Key::broker(
+        "log.cleaner.backoff.ms",
+        Long,
+        "15000",
+        "Milliseconds between two searches for logs to compact, when the last one found none.",
+    )
+    .at_least(0)
+    .cluster_wide(),
+    Key::broker(
+        "log.cleaner.dedupe.buffer.size",
+        Long,
+        "134217728",
+        "Bytes of memory for the keys of a log while it is compacted. A pass covers as much of a log as they can hold, \
+         24 bytes a key. The default is 134217728, or a sixteenth of the memory limit if that is less.",
+    )
+    .at_least(1 << 20)
+    .cluster_wide()
+    .sized_by_memory(),
     Key::broker("log.cleaner.delete.retention.ms", Long, "86400000", "Default of `delete.retention.ms`.")
         .at_least(0)
-        .cluster_wide()
-        .default_only(NO_COMPACTION),
+        .cluster_wide(),
+    Key::broker("log.cleaner.enable", Boolean, "true", "Whether topics with `cleanup.policy=compact` are compacted."),
+    Key::broker(
+        "log.cleaner.io.max.bytes.per.second",
+        Double,
+        "1.7976931348623157E308",
+        "Bytes that compaction reads and writes in a second at most.",
+    )
+    .cluster_wide(),
     Key::broker("log.cleaner.max.compaction.lag.ms", Long, FOREVER, "Default of `max.compaction.lag.ms`.")
         .at_least(1)
-        .cluster_wide()
-        .default_only(NO_COMPACTION),
+        .cluster_wide(),
     Key::broker("log.cleaner.min.cleanable.ratio", Double, "0.5", "Default of `min.cleanable.dirty.ratio`.")
         .check(Check::Ratio)
-        .cluster_wide()
-        .default_only(NO_COMPACTION),
+        .cluster_wide(),
     Key::broker("log.cleaner.min.compaction.lag.ms", Long, "0", "Default of `min.compaction.lag.ms`.")
         .at_least(0)
-        .cluster_wide()
-        .default_only(NO_COMPACTION),
+        .cluster_wide(),
     Key::broker("log.cleanup.policy", List, "delete", "Default of `cleanup.policy`.")
         .check(Check::EachOneOf(CLEANUP_POLICIES))
         .cluster_wide(),

@@ -16,6 +16,7 @@ const GROUP_BYTES: u64 = 16 << 10;
 /// Kafka's defaults, which a small limit lowers.
 const MAX_REQUEST_BYTES: u64 = 100 << 20;
 const MAX_FETCH_BYTES: u64 = 55 << 20;
+const MAX_DEDUPE_BYTES: u64 = 128 << 20;
 
 /// Limits in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub(crate) fn memory_bytes(configured: Option<u64>, cgroup: Option<u64>) -> u64 
 pub(crate) fn defaults(memory_bytes: u64) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("fetch.max.bytes", (memory_bytes / 4).min(MAX_FETCH_BYTES).to_string()),
+        ("log.cleaner.dedupe.buffer.size", (memory_bytes / 16).min(MAX_DEDUPE_BYTES).to_string()),
         ("max.connections", (memory_bytes / CONNECTION_BYTES).min(i32::MAX as u64).to_string()),
         ("ottla.mapped.window.bytes", (memory_bytes / 8).to_string()),
         ("ottla.memory.limit", memory_bytes.to_string()),

@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn what_does_nothing_is_warned_of_by_name() {
         let (config, warnings) = load(
-            &["retention.ms=5", "num.partition=2", "made.up=1", "log.cleaner.min.cleanable.ratio=0.1"],
+            &["retention.ms=5", "num.partition=2", "made.up=1", "log.segment.delete.delay.ms=1"],
             &[("KAFKA_ZOOKEEPER_CONNECT", "z:2181"), ("KAFKA_PORT", "tcp://1.2.3.4:9092")],
             "num.io.threads=8\nprocess.roles=broker, controller\nlog.retention.ms=1\nlog.retention.hours=2",
         )
@@ -318,8 +318,8 @@ mod tests {
         assert_eq!(
             starts,
             [
-                "log.cleaner.min.cleanable.ratio=0.1",
                 "log.retention.hours",
+                "log.segment.delete.delay.ms=1",
                 "made.up",
                 "num.io.threads",
                 "num.partition",
@@ -329,7 +329,7 @@ mod tests {
         );
         assert!(warnings.iter().any(|line| line.ends_with("did you mean log.retention.ms?")));
         assert!(warnings.iter().any(|line| line.ends_with("did you mean num.partitions?")));
-        assert!(config.get("log.cleaner.min.cleanable.ratio").is_none());
+        assert!(config.get("log.segment.delete.delay.ms").is_none());
     }
 
     #[test]

@@ -27,6 +27,11 @@ pub(crate) struct TopicConfig {
     pub(crate) compact: bool,
     /// `cleanup.policy` has `delete`.
     pub(crate) delete: bool,
+    pub(crate) delete_retention_ms: u64,
+    pub(crate) max_compaction_lag_ms: Option<u64>,
+    /// `min.cleanable.dirty.ratio`, in millionths.
+    pub(crate) min_cleanable_dirty_ppm: u32,
+    pub(crate) min_compaction_lag_ms: u64,
     pub(crate) compression: TopicCompression,
     /// `ottla.durability`: acks=all waits for the disk.
     pub(crate) fsync: bool,
@@ -89,6 +94,10 @@ impl TopicConfig {
             max_message_bytes: self.max_message_bytes as usize,
             compact: self.compact,
             delete: self.delete,
+            delete_retention_ms: self.delete_retention_ms,
+            max_compaction_lag_ms: self.max_compaction_lag_ms,
+            min_cleanable_dirty_ppm: self.min_cleanable_dirty_ppm,
+            min_compaction_lag_ms: self.min_compaction_lag_ms,
             timestamp_type: self.message_timestamp_type,
             timestamp_before_max_ms: self.message_timestamp_before_max_ms,
             timestamp_after_max_ms: self.message_timestamp_after_max_ms,
@@ -107,6 +116,10 @@ impl TopicConfig {
         TopicConfig {
             compact: values.has("cleanup.policy", "compact"),
             delete: values.has("cleanup.policy", "delete"),
+            delete_retention_ms: values.unsigned("delete.retention.ms"),
+            max_compaction_lag_ms: values.limit("max.compaction.lag.ms"),
+            min_cleanable_dirty_ppm: values.ppm("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: values.unsigned("min.compaction.lag.ms"),
             compression: compression(&values),
             fsync: values.text("ottla.durability") == "fsync",
             flush_messages: values.limit("flush.messages"),
@@ -170,6 +183,14 @@ impl Values<'_> {
     /// A number that the table keeps within 31 bits and above 0.
     fn size(&self, name: &'static str) -> u32 {
         u32::try_from(self.integer(name)).unwrap_or(0)
+    }
+
+    /// A ratio that the table keeps from 0 to 1, in millionths.
+    fn ppm(&self, name: &'static str) -> u32 {
+        match self.get(name) {
+            Value::Double(ratio) => (ratio * 1e6).round() as u32,
+            other => unreachable!("{name} is a ratio in the table, not {other}"),
+        }
     }
 
     fn flag(&self, name: &'static str) -> bool {

@@ -16,7 +16,6 @@ pub(crate) const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
 /// The smallest segment, since KIP-1030: smaller ones waste file handles and indexes.
 pub(crate) const MIN_SEGMENT_BYTES: i64 = 1024 * 1024;
 
-const NO_COMPACTION: &str = "compaction is not built yet, so only the default is accepted.";
 const NO_TIERED_STORAGE: &str = "there is no tiered storage, so only the default is accepted.";
 const NO_THROTTLE: &str = "there is no replication to throttle, so only the default is accepted.";
 
@@ -87,10 +86,9 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
         Long,
         "86400000",
         &[same("log.cleaner.delete.retention.ms")],
-        "How long compaction keeps a deletion marker, in milliseconds.",
+        "How long compaction keeps a deletion marker after it first met it, in milliseconds.",
     )
-    .at_least(0)
-    .default_only(NO_COMPACTION),
+    .at_least(0),
     Key::topic(
         "file.delete.delay.ms",
         Long,
@@ -165,8 +163,7 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
         &[same("log.cleaner.max.compaction.lag.ms")],
         "After how many milliseconds a record may be compacted at the latest.",
     )
-    .at_least(1)
-    .default_only(NO_COMPACTION),
+    .at_least(1),
     Key::topic(
         "max.message.bytes",
         Int,
@@ -208,8 +205,7 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
         &[same("log.cleaner.min.cleanable.ratio")],
         "The share of a log that must be uncompacted before compaction starts.",
     )
-    .check(Check::Ratio)
-    .default_only(NO_COMPACTION),
+    .check(Check::Ratio),
     Key::topic(
         "min.compaction.lag.ms",
         Long,
@@ -217,8 +213,7 @@ pub(crate) static TOPIC_KEYS: &[Key] = &[
         &[same("log.cleaner.min.compaction.lag.ms")],
         "For how many milliseconds a record is safe from compaction.",
     )
-    .at_least(0)
-    .default_only(NO_COMPACTION),
+    .at_least(0),
     Key::topic(
         "min.insync.replicas",
         Int,

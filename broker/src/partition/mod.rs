@@ -1,6 +1,7 @@
 //! Partitions as the broker serves them: a log, and everybody who waits for it.
 
 mod append;
+mod cleaner;
 mod flusher;
 mod housekeeping;
 mod read;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::config::TopicConfig;
 
 pub(crate) use append::append_batches;
+pub(crate) use cleaner::Cleaner;
 pub(crate) use flusher::Flusher;
 pub(crate) use housekeeping::housekeeping;
 pub(crate) use read::{ReadLimits, Slice, read_all_partitions};
