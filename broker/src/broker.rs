@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::{BrokerConfig, ConfigSource};
 use crate::controller;
 use crate::coordinator::Groups;
+use crate::disk_work::{self, Writers};
 use crate::fetch_session::SessionCache;
 use crate::memory::ByteBudget;
 use crate::partition::{Cleaner, Flusher, Partitions, housekeeping};
@@ -133,7 +134,7 @@ impl Broker {
     pub(crate) async fn reconcile(self: &Arc<Self>) {
         let broker = Arc::clone(self);
         // A panic in it was reported by the panic hook already.
-        let _ = tokio::task::spawn_blocking(move || {
+        let _ = disk_work::run(Writers::Administrators, move || {
             broker.partitions.reconcile(|| {
                 let image = broker.quorum.image();
                 match broker.source.resolve(&image, broker.node_id) {

@@ -10,10 +10,9 @@ use tracing::{error, info, warn};
 
 use crate::broker::{BrokerError, start};
 use crate::config::{ConfigInput, ConfigSource};
+use crate::disk_work::BLOCKING_THREADS;
 use crate::logging;
 
-/// Requests that need the disk run here; more than a few only queue for the same device.
-const BLOCKING_THREADS: usize = 8;
 const THREAD_STACK_BYTES: usize = 512 * 1024;
 /// A worker less would let one busy connection delay every other.
 const WORKERS_MIN: usize = 2;

@@ -12,9 +12,11 @@ mod actors;
 #[path = "../system/broker_process.rs"]
 mod broker_process;
 mod damage;
+mod faulty;
 mod ledger;
 mod made;
 mod reader;
+mod stalled;
 mod value;
 mod world;
 

@@ -9,6 +9,7 @@ use tracing::error;
 
 use crate::clock::wall_ms;
 use crate::context::Context;
+use crate::disk_work::{self, Writers};
 use crate::error::storage_code;
 
 /// Stands for the high watermark in a request.
@@ -42,7 +43,7 @@ pub(crate) async fn handle(context: Context, request: DeleteRecordsRequest) -> D
 /// Deleted records must not be back after a crash, so the new starts are on disk before the answer.
 async fn remember(context: &Context) -> bool {
     let broker = Arc::clone(&context.broker);
-    let written = tokio::task::spawn_blocking(move || broker.partitions().checkpoint()).await;
+    let written = disk_work::run(Writers::Administrators, move || broker.partitions().checkpoint()).await;
     match written {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
@@ -68,7 +69,8 @@ async fn delete(context: &Context, topic: &str, wanted: &DeleteRecordsPartition)
         return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
     }
     let at = Arc::clone(&partition);
-    let moved = tokio::task::spawn_blocking(move || at.log().advance_log_start_offset(offset, wall_ms())).await;
+    let moved =
+        disk_work::run(Writers::Administrators, move || at.log().advance_log_start_offset(offset, wall_ms())).await;
     match moved {
         Ok(Ok(start)) => Ok(start),
         Ok(Err(error)) => Err(storage_code(&partition, "delete records", &error)),

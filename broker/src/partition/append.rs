@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Durable, Partition};
 use crate::clock::wall_ms;
+use crate::disk_work::{self, Writers};
 
 /// What an append gave: where the records are, and what to wait for if they must be durable.
 pub(crate) type AppendResult = Result<(Appended, Option<oneshot::Receiver<Durable>>), AppendError>;
@@ -16,7 +17,7 @@ pub(crate) type AppendResult = Result<(Appended, Option<oneshot::Receiver<Durabl
 /// Appends client batches, each to its partition, in order, on a thread that may block.
 pub(crate) async fn append_batches(jobs: Vec<(Arc<Partition>, Bytes)>, durable: bool) -> Vec<AppendResult> {
     let count = jobs.len();
-    let appended = tokio::task::spawn_blocking(move || {
+    let appended = disk_work::run(Writers::Producers, move || {
         jobs.into_iter().map(|(partition, batch)| append(&partition, batch, AppendOrigin::Client, durable)).collect()
     })
     .await;
@@ -53,7 +54,8 @@ impl Partition {
     ) -> Result<oneshot::Receiver<Durable>, AppendError> {
         let partition = Arc::clone(self);
         let appended =
-            tokio::task::spawn_blocking(move || append(&partition, batch, AppendOrigin::Coordinator, true)).await;
+            disk_work::run(Writers::Coordinators, move || append(&partition, batch, AppendOrigin::Coordinator, true))
+                .await;
         match appended {
             Ok(Ok((_, Some(receiver)))) => Ok(receiver),
             Ok(Ok((_, None))) | Err(_) => Err(AppendError::Closed),

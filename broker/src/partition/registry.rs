@@ -117,7 +117,8 @@ impl Partitions {
         if state.leader != self.node_id {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
-        self.open_one(topic, index)
+        // It waits while a topic is deleted, which flushes a directory: what else this worker has to do must not.
+        tokio::task::block_in_place(|| self.open_one(topic, index))
     }
 
     fn open_one(&self, topic: &Arc<Topic>, index: i32) -> Result<Arc<Partition>, ErrorCode> {
