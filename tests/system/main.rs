@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod broker_process;
+mod compaction;
 mod configuration;
 mod costs;
 mod durability;
