@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 
+mod compacted;
 mod rig;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use compacted::NoLimit;
 use protocol::records::{BatchBuilder, Codec, batches};
 use rig::{RigDisk, append, config, files, idempotent, open_one, plain, read_all, tempdir};
 use storage::{AppendOrigin, LogConfig, PartitionLog};
@@ -293,4 +295,65 @@ fn we_read_kafkas_files() {
     let ask = ["--bootstrap-server", &cluster.address, "--topic", "orders", "--time", "-1"];
     let answer = java(&jars, "org.apache.kafka.tools.GetOffsetShell", &ask);
     assert_eq!(answer.trim(), "orders:0:8003");
+}
+
+/// Keys that come again, tombstones, every codec, two producers of which one has only old records.
+fn write_keys(log: &PartitionLog, round: i64) {
+    for (i, codec) in (0..30i64).zip(Codec::ALL.into_iter().cycle()) {
+        let mut builder = BatchBuilder::new(0).codec(codec, None);
+        if i % 5 == 0 {
+            builder = builder.producer(4_000 + i % 2, 1, ((round * 30 + i) / 10 * 4) as i32);
+        }
+        if (round, i) == (0, 1) {
+            builder = builder.producer(9, 0, 0);
+        }
+        for record in 0..4 {
+            let value = format!("round {round}, batch {i}").repeat(5);
+            let key = format!("key {}", (i * 4 + record) % 61);
+            let value = ((i + record) % 6 != 0).then_some(value.as_bytes());
+            builder.append(1_700_000_000_000 + round * 1_000 + i * 10 + record, Some(key.as_bytes()), value, &[]);
+        }
+        log.append_as_leader(builder.build().freeze(), 3, AppendOrigin::Client, 1_700_000_000_000).unwrap();
+    }
+}
+
+#[test]
+fn kafka_reads_what_we_compacted() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let config = LogConfig {
+        compact: true,
+        min_cleanable_dirty_ppm: 0,
+        delete_retention_ms: 5_000,
+        segment_bytes: 4_000,
+        index_interval_bytes: 200,
+        ..config()
+    };
+    let (dir, log) = open_one(&disk, path.path(), config);
+    let (mut before, mut after) = (0, 0);
+    for round in 0..3 {
+        write_keys(&log, round);
+        // The first two passes meet tombstones, the third drops those of the first.
+        let done = log.compact(1_700_000_000_000 + round * 4_000, 1 << 20, &NoLimit).unwrap().unwrap();
+        (before, after) = (before + done.before_bytes, after + done.after_bytes);
+    }
+    assert!(after * 3 < before * 2);
+    let ours = compacted::chunks(&log).concat();
+    assert!(batches(&ours).any(|batch| batch.unwrap().has_delete_horizon()));
+    assert!(batches(&ours).any(|batch| batch.unwrap().record_count() == 0), "a producer's last batch is empty");
+    log.close().unwrap();
+    dir.close_clean(std::iter::once(&log)).unwrap();
+    for (release, _) in DUMPS {
+        let Some(jars) = jars("kafka_reads_what_we_compacted", release) else { continue };
+        let text = dump(&jars, &files(path.path(), ".log"), &["--deep-iteration", "--print-data-log"]);
+        assert_eq!(shown_batches(&text), our_batches(&ours));
+        assert!(!text.contains("isvalid: false") && !text.contains("invalid bytes"), "{text}");
+        let mut indexes = [files(path.path(), ".index"), files(path.path(), ".timeindex")].concat();
+        // A segment that has hardly anything left needs no index.
+        indexes.retain(|index| fs::metadata(index).unwrap().len() > 0);
+        assert!(indexes.len() > 3);
+        let text = dump(&jars, &indexes, &["--index-sanity-check"]);
+        assert_eq!(text.matches("passed sanity check").count(), indexes.len(), "{text}");
+        let text = dump(&jars, &indexes, &["--verify-index-only"]);
+        assert!(!text.contains("Mismatches") && !text.contains("Found"), "{text}");
+    }
 }
