@@ -134,7 +134,7 @@ impl Broker {
     pub(crate) async fn reconcile(self: &Arc<Self>) {
         let broker = Arc::clone(self);
         // A panic in it was reported by the panic hook already.
-        let _ = disk_work::run(Writers::Administrators, move || {
+        let reconciled = disk_work::run(Writers::Administrators, move || {
             broker.partitions.reconcile(|| {
                 let image = broker.quorum.image();
                 match broker.source.resolve(&image, broker.node_id) {
@@ -142,9 +142,14 @@ impl Broker {
                     Err(error) => error!(%error, "a dynamic configuration is not in force"),
                 }
                 (image, broker.config.load_full())
-            });
+            })
         })
         .await;
+        if reconciled.unwrap_or(false) {
+            // Large files take long to remove, and nobody has to wait for it.
+            let broker = Arc::clone(self);
+            tokio::task::spawn_blocking(move || broker.partitions.remove_deleted());
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use raft::ProposeError;
 use storage::{AppendError, ReadError, StorageError};
 use tracing::{error, warn};
 
-use crate::partition::Partition;
+use crate::partition::{AppendRefusal, Partition};
 
 /// What a coordinator says when its log cannot be read.
 pub(crate) type PartitionError = ReadError;
@@ -30,7 +30,14 @@ impl AppendFailure {
 }
 
 /// What a producer is told of a refused append. What only an operator can mend is logged.
-pub(crate) fn append_failure(partition: &Partition, error: &AppendError) -> AppendFailure {
+pub(crate) fn append_failure(partition: &Partition, refusal: &AppendRefusal) -> AppendFailure {
+    let error = match refusal {
+        // Clients take it for a broker in trouble: they ask for metadata and try again, until there is space.
+        AppendRefusal::NearlyFull => {
+            return AppendFailure::new(ErrorCode::KAFKA_STORAGE_ERROR, "the broker's disk is nearly full");
+        }
+        AppendRefusal::Log(error) => error,
+    };
     let code = match error {
         AppendError::Corrupt(_) => ErrorCode::CORRUPT_MESSAGE,
         AppendError::InvalidRecord { .. } => ErrorCode::INVALID_RECORD,

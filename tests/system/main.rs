@@ -8,5 +8,6 @@ mod compaction;
 mod configuration;
 mod costs;
 mod durability;
+mod full_disk;
 mod groups;
 mod restart;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use client::{
@@ -36,7 +35,7 @@ pub(crate) async fn create(cluster: &Cluster, name: &str, partitions: i32, confi
 }
 
 /// Values in the partition, from the first to the last.
-async fn values(cluster: &Cluster, topic: &str, partition: i32) -> Vec<String> {
+pub(crate) async fn values(cluster: &Cluster, topic: &str, partition: i32) -> Vec<String> {
     let mut consumer = Consumer::new(cluster);
     let partition = TopicPartition { topic: topic.into(), partition };
     consumer.assign(&[partition], StartOffset::Earliest).await.unwrap();
@@ -168,34 +167,4 @@ fn a_port_in_use_is_told_with_the_cure() {
     let log = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{log}");
     assert!(log.contains(&broker.address) && log.contains("is another broker running?"), "{log}");
-}
-
-/// A tmpfs of 8 MB as the data directory: in a namespace of its own where the machine allows one.
-#[tokio::test]
-async fn a_full_disk_is_an_error_code_and_not_the_end() {
-    let directory = Arc::new(tempfile::tempdir().unwrap());
-    let data = directory.path().join("data");
-    std::fs::create_dir(&data).unwrap();
-    let probe = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "true"]).status();
-    assert!(probe.is_ok_and(|status| status.success()), "this test needs unshare (util-linux) and user namespaces");
-    let mut command = Command::new("unshare");
-    let script = format!("mount -t tmpfs -o size=8m tmpfs '{}' && exec '{OTTLA}' \"$@\"", data.display());
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
-    let broker = BrokerProcess::start_through(command, Arc::clone(&directory));
-
-    let cluster = Cluster::connect(&broker.address, "test").await.unwrap();
-    create(&cluster, "full", 1, &[]).await;
-    let mut producer = Producer::new(&cluster, Acks::Leader, Codec::None);
-    let big = record(&"x".repeat(500_000));
-    let mut written = 0;
-    let refused = loop {
-        match producer.send("full", 0, std::slice::from_ref(&big)).await {
-            Ok(_) => written += 1,
-            Err(error) => break error.to_string(),
-        }
-        assert!(written < 100, "8 MB hold no more than that");
-    };
-    assert!(refused.contains("KAFKA_STORAGE_ERROR"), "{refused}");
-    broker.await_line(&["ERROR", "full-0", "No space left"]);
-    assert_eq!(values(&cluster, "full", 0).await.len(), written, "what was acknowledged can be read");
 }

@@ -62,6 +62,8 @@ pub(crate) struct BrokerConfig {
 
     pub(crate) cleaner: CleanerConfig,
     pub(crate) log_retention_check_interval: Duration,
+    /// `None`: cut from the size of the volume.
+    pub(crate) log_reserve_bytes: Option<u64>,
     pub(crate) producer_id_expiration_ms: u64,
     pub(crate) topic_defaults: TopicConfig,
     pub(crate) topic_values: TopicValues,
@@ -120,6 +122,10 @@ impl BrokerConfig {
             group,
             cleaner: values.cleaner(),
             log_retention_check_interval: Duration::from_millis(values.unsigned("log.retention.check.interval.ms")),
+            log_reserve_bytes: layers.value("ottla.log.reserve.bytes").and_then(|value| match value {
+                Value::Integer(bytes) => u64::try_from(bytes).ok(),
+                _ => None,
+            }),
             producer_id_expiration_ms,
             topic_defaults: TopicConfig::of(&topic_values, producer_id_expiration_ms),
             topic_values,

@@ -26,6 +26,14 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
     Key::broker("ottla.log.level", String, "info", "How much is logged.")
         .check(Check::OneOf(&["error", "warn", "info", "debug", "trace"])),
     Key::unset(
+        "ottla.log.reserve.bytes",
+        Long,
+        "Free bytes of the volume below which producers are refused with a retriable error, so that deleting, \
+         retention, commits and metadata go on. The default is 64 MiB, or a sixteenth of a volume that is smaller than \
+         1 GiB.",
+    )
+    .at_least(0),
+    Key::unset(
         "ottla.mapped.window.bytes",
         Long,
         "Bytes of segments mapped for reading at the same time. The default is an eighth of the memory limit.",

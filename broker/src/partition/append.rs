@@ -12,20 +12,43 @@ use crate::clock::wall_ms;
 use crate::disk_work::{self, Writers};
 
 /// What an append gave: where the records are, and what to wait for if they must be durable.
-pub(crate) type AppendResult = Result<(Appended, Option<oneshot::Receiver<Durable>>), AppendError>;
+type Appending = (Appended, Option<oneshot::Receiver<Durable>>);
+
+/// The same, or why nothing was appended.
+pub(crate) type AppendResult = Result<Appending, AppendRefusal>;
+
+/// Why nothing was appended.
+#[derive(Debug)]
+pub(crate) enum AppendRefusal {
+    /// What is left of the disk is kept for those who make room.
+    NearlyFull,
+    /// The log's own reason.
+    Log(AppendError),
+}
 
 /// Appends client batches, each to its partition, in order, on a thread that may block.
 pub(crate) async fn append_batches(jobs: Vec<(Arc<Partition>, Bytes)>, durable: bool) -> Vec<AppendResult> {
     let count = jobs.len();
     let appended = disk_work::run(Writers::Producers, move || {
-        jobs.into_iter().map(|(partition, batch)| append(&partition, batch, AppendOrigin::Client, durable)).collect()
+        let append_one = |(partition, batch): (Arc<Partition>, Bytes)| {
+            if !partition.disk.space.admit(batch.len()) {
+                return Err(AppendRefusal::NearlyFull);
+            }
+            append(&partition, batch, AppendOrigin::Client, durable).map_err(AppendRefusal::Log)
+        };
+        jobs.into_iter().map(append_one).collect()
     })
     .await;
     // Only a stopping runtime cancels a blocking task.
-    appended.unwrap_or_else(|_| (0..count).map(|_| Err(AppendError::Closed)).collect())
+    appended.unwrap_or_else(|_| (0..count).map(|_| Err(AppendRefusal::Log(AppendError::Closed))).collect())
 }
 
-fn append(partition: &Arc<Partition>, batch: Bytes, origin: AppendOrigin, durable: bool) -> AppendResult {
+fn append(
+    partition: &Arc<Partition>,
+    batch: Bytes,
+    origin: AppendOrigin,
+    durable: bool,
+) -> Result<Appending, AppendError> {
     let size_bytes = batch.len();
     let appended = partition.log.append_as_leader(batch, partition.leader_epoch(), origin, wall_ms())?;
     if !appended.duplicate {

@@ -2,6 +2,7 @@
 
 mod append;
 mod cleaner;
+mod disk_space;
 mod flusher;
 mod housekeeping;
 mod read;
@@ -18,13 +19,20 @@ use tokio::sync::oneshot;
 
 use crate::config::TopicConfig;
 
-pub(crate) use append::append_batches;
+pub(crate) use append::{AppendRefusal, append_batches};
 pub(crate) use cleaner::Cleaner;
+pub(crate) use disk_space::DiskSpace;
 pub(crate) use flusher::Flusher;
 pub(crate) use housekeeping::housekeeping;
 pub(crate) use read::{ReadLimits, Slice, read_all_partitions};
 pub(crate) use registry::Partitions;
 pub(crate) use waiting::{DurabilityWaiters, Durable, FetchWaiter, FetchWaiters};
+
+/// What the partitions of one log directory share.
+pub(crate) struct SharedDisk {
+    pub(crate) flusher: Flusher,
+    pub(crate) space: DiskSpace,
+}
 
 /// A partition that this broker leads.
 pub(crate) struct Partition {
@@ -33,7 +41,7 @@ pub(crate) struct Partition {
     topic_id: Uuid,
     leader_epoch: AtomicI32,
     log: PartitionLog,
-    flusher: Flusher,
+    disk: Arc<SharedDisk>,
     /// `ottla.durability`: whether acks=all waits for the disk.
     fsync: AtomicBool,
     /// `flush.messages`; `i64::MAX` is never.
@@ -60,7 +68,7 @@ impl Partition {
         topic_id: Uuid,
         leader_epoch: i32,
         log: PartitionLog,
-        flusher: Flusher,
+        disk: Arc<SharedDisk>,
     ) -> Self {
         Partition {
             topic,
@@ -68,7 +76,7 @@ impl Partition {
             topic_id,
             leader_epoch: AtomicI32::new(leader_epoch),
             log,
-            flusher,
+            disk,
             fsync: AtomicBool::new(true),
             flush_messages: AtomicI64::new(i64::MAX),
             flush_at_once: AtomicBool::new(false),
@@ -175,7 +183,7 @@ impl Partition {
     fn wait_durable(self: &Arc<Self>, end_offset: i64) -> oneshot::Receiver<Durable> {
         let receiver = self.durability_waiters.register(end_offset);
         if !self.queued_urgent.swap(true, Ordering::AcqRel) {
-            self.flusher.urgent(self);
+            self.disk.flusher.urgent(self);
         }
         receiver
     }
@@ -200,10 +208,10 @@ impl Partition {
     fn flush_soon(self: &Arc<Self>) {
         if self.flush_at_once.load(Ordering::Acquire) {
             if !self.queued_urgent.swap(true, Ordering::AcqRel) {
-                self.flusher.urgent(self);
+                self.disk.flusher.urgent(self);
             }
         } else if !self.queued_lazy.swap(true, Ordering::AcqRel) {
-            self.flusher.lazy(self);
+            self.disk.flusher.lazy(self);
         }
     }
 

@@ -15,7 +15,7 @@ use state::cluster::{Image, Topic};
 use storage::{LogDir, StorageError, TopicPartition};
 use tracing::{error, info, warn};
 
-use super::{Flusher, Partition};
+use super::{DiskSpace, Flusher, Partition, SharedDisk};
 use crate::config::{BrokerConfig, TopicConfig};
 
 /// Everything needed to open a partition, and the partitions that are open.
@@ -27,7 +27,7 @@ pub(crate) struct Partitions {
     offline: DashMap<(Uuid, i32), ()>,
     image: ArcSwap<Image>,
     config: ArcSwap<BrokerConfig>,
-    flusher: Flusher,
+    disk: Arc<SharedDisk>,
     /// Held while the set of open partitions changes, so that a deletion and an opening cannot cross.
     changing: Mutex<()>,
 }
@@ -40,6 +40,7 @@ impl Partitions {
         config: Arc<BrokerConfig>,
         flusher: Flusher,
     ) -> Partitions {
+        let space = DiskSpace::new(log_dir.path().to_owned(), config.log_reserve_bytes);
         Partitions {
             node_id,
             log_dir,
@@ -47,7 +48,7 @@ impl Partitions {
             offline: DashMap::with_shard_amount(2),
             image: ArcSwap::new(image),
             config: ArcSwap::new(config),
-            flusher,
+            disk: Arc::new(SharedDisk { flusher, space }),
             changing: Mutex::new(()),
         }
     }
@@ -140,7 +141,8 @@ impl Partitions {
             Ok(log) => {
                 let epoch =
                     usize::try_from(index).ok().and_then(|i| topic.partitions.get(i)).map_or(0, |p| p.leader_epoch);
-                let partition = Arc::new(Partition::new(name.topic, index, topic.id, epoch, log, self.flusher.clone()));
+                let partition =
+                    Arc::new(Partition::new(name.topic, index, topic.id, epoch, log, Arc::clone(&self.disk)));
                 partition.configure(&config);
                 self.open.insert(key, Arc::clone(&partition));
                 Ok(partition)
@@ -163,15 +165,21 @@ impl Partitions {
     /// the disk. When it returns, requests see the new state.
     ///
     /// `latest` is asked once no other change is under way, so that an older image never replaces a newer one.
-    pub(crate) fn reconcile(&self, latest: impl FnOnce() -> (Arc<Image>, Arc<BrokerConfig>)) {
+    ///
+    /// Answers whether anything was deleted, whose files [`Partitions::remove_deleted`] then removes.
+    pub(crate) fn reconcile(&self, latest: impl FnOnce() -> (Arc<Image>, Arc<BrokerConfig>)) -> bool {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let (image, config) = latest();
         self.image.store(Arc::clone(&image));
         self.config.store(config);
         let mut configs = BTreeMap::new();
+        let mut any_deleted = false;
         for partition in self.all() {
             match image.topic_by_id(partition.topic_id) {
-                None => self.delete(&partition),
+                None => {
+                    self.delete(&partition);
+                    any_deleted = true;
+                }
                 Some(topic) => {
                     let config = configs
                         .entry(topic.name.clone())
@@ -181,6 +189,7 @@ impl Partitions {
             }
         }
         self.offline.retain(|(id, _), ()| image.topic_by_id(*id).is_some());
+        any_deleted
     }
 
     fn delete(&self, partition: &Arc<Partition>) {
@@ -191,6 +200,13 @@ impl Partitions {
             Err(error) => {
                 error!(%partition, %error, "a deleted partition's files could not be moved away; they are removed at the next start")
             }
+        }
+    }
+
+    /// Gives back the space of what was deleted. Blocks on the disk.
+    pub(crate) fn remove_deleted(&self) {
+        if let Err(error) = self.log_dir.remove_deleted() {
+            error!(%error, "files of deleted partitions could not be removed; they are tried again within a minute");
         }
     }
 
