@@ -1,11 +1,13 @@
 //! A disk that strace makes slow or sick, for as long as a test wants.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use client::{Cluster, OutgoingRecord};
+use client::{Acks, ClientError, Cluster, OutgoingRecord, Producer, Written};
 use protocol::messages::CreateTopicsRequest;
 use protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
+use protocol::records::{BatchBuilder, Codec};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::broker_process::BrokerProcess;
@@ -16,13 +18,16 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// From here on, as strace's `inject=` says it: `fdatasync:error=EIO`. Nothing where strace is missing or may not
-    /// trace, which only a machine that decides about changes must not lack.
-    pub(crate) fn begin(broker: &BrokerProcess, injection: &str) -> Option<Fault> {
+    /// From here on, for `path` or for every file, as strace's `inject=` says it: `fdatasync:error=EIO`. Nothing where
+    /// strace is missing or may not trace, which only a machine that decides about changes must not lack.
+    pub(crate) fn begin(broker: &BrokerProcess, injection: &str, path: Option<&Path>) -> Option<Fault> {
         let (calls, _) = injection.split_once(':').expect("calls, and what becomes of them");
         let mut command = Command::new("strace");
         command.args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
         command.args(["-e", &format!("inject={injection}"), "-p", &broker.id().to_string()]);
+        if let Some(path) = path {
+            command.arg("-P").arg(path);
+        }
         let attached = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().and_then(|mut strace| {
             let mut said = String::new();
             let mut lines = BufReader::new(strace.stderr.take().expect("it is piped"));
@@ -72,4 +77,11 @@ pub(crate) async fn create(cluster: &Cluster, name: &str, partitions: i32, confi
 /// A record of so many bytes.
 pub(crate) fn record(bytes: usize) -> OutgoingRecord {
     OutgoingRecord { value: Some(vec![b'x'; bytes].into()), timestamp_ms: 1, ..Default::default() }
+}
+
+/// Sends one record with acks=all, once, whatever the answer is.
+pub(crate) async fn send_once(cluster: &Cluster, topic: &str, value: &[u8]) -> Result<Written, ClientError> {
+    let mut batch = BatchBuilder::new(0).codec(Codec::None, None);
+    batch.append(1, None, Some(value), &[]);
+    Producer::new(cluster, Acks::All, Codec::None).send_batch(topic, 0, batch.build().freeze()).await
 }

@@ -12,10 +12,12 @@ mod actors;
 #[path = "../system/broker_process.rs"]
 mod broker_process;
 mod damage;
+mod damaged;
 mod faulty;
 mod ledger;
 mod made;
 mod reader;
+mod sick;
 mod stalled;
 mod value;
 mod world;

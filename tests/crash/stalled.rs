@@ -164,7 +164,7 @@ async fn a_stalled_fsync_delays_only_who_needs_it() {
     let (versions, metadata, heartbeats, fetches) =
         (connect().await.unwrap(), connect().await.unwrap(), connect().await.unwrap(), connect().await.unwrap());
 
-    let Some(fault) = Fault::begin(&broker, &format!("fdatasync,fsync:delay_enter={}", STALL.as_micros())) else {
+    let Some(fault) = Fault::begin(&broker, &format!("fdatasync,fsync:delay_enter={}", STALL.as_micros()), None) else {
         return;
     };
     let mut pressing = JoinSet::new();
