@@ -1,8 +1,8 @@
 //! The last offset of each key in the dirty part of a log, in bounded memory.
 //!
 //! Keys are known by a hash of 16 bytes under a secret of the pass (see `siphash.rs`), so an entry costs 24 bytes
-//! whatever its key is. The table doubles until the next one would not fit beside it; then the map is full, and a pass
-//! covers what it has.
+//! whatever its key is. The table doubles as long as the next one fits beside it; then the map is full, and a pass covers
+//! what it has.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -80,19 +80,19 @@ impl OffsetMap {
 
     /// Where a hash stands, or would.
     fn place(&self, slots: &[Slot], hash: [u64; 2]) -> usize {
-        // The number of slots is a power of two, and some are always free.
-        let mask = slots.len() - 1;
-        let mut place = hash[0] as usize & mask;
+        // Some slots are always free.
+        let mut place = ((u128::from(hash[0]) * slots.len() as u128) >> 64) as usize;
         while slots[place].1 != FREE && slots[place].0 != hash {
-            place = (place + 1) & mask;
+            place = if place + 1 == slots.len() { 0 } else { place + 1 };
         }
         place
     }
 
     fn grow(&mut self) -> bool {
-        let count = self.slots.len() * 2;
-        // While it grows both are there.
-        if (count + self.slots.len()) * SLOT_BYTES > self.limit_bytes {
+        // While it grows both are there, and a little more is not worth the work.
+        let room = (self.limit_bytes / SLOT_BYTES).saturating_sub(self.slots.len());
+        let count = room.min(self.slots.len() * 2);
+        if count < self.slots.len() / 4 * 5 {
             return false;
         }
         let mut larger = vec![([0; 2], FREE); count];
@@ -199,7 +199,7 @@ mod tests {
         }
         assert!(map.slots.len() * SLOT_BYTES <= limit_bytes);
         assert_eq!(map.len() as i64, offset / 2);
-        assert!(map.len() > 4 * FIRST_SLOTS, "{}", map.len());
+        assert!(map.len() > 8 * FIRST_SLOTS, "{}", map.len());
         for key in 0..offset / 2 {
             assert_eq!(map.get(format!("key {key}").as_bytes()), Some(key * 2 + 1));
         }

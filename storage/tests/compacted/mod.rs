@@ -58,7 +58,8 @@ impl Model {
         if producer.0 >= 0 {
             builder = builder.producer(producer.0, producer.1, producer.2);
         }
-        let (base, count) = (log.log_end_offset(), 1 + rng.i64(0..i64::from(keys.min(12))));
+        let (base, count) =
+            (log.log_end_offset(), 1 + rng.i64(0..if keys > 1_000 { 60 } else { i64::from(keys.min(12)) }));
         let epoch = (base / 100) as i32;
         for offset in base..base + count {
             let key = (log.config().compact || rng.bool()).then(|| format!("key {}", rng.u32(..keys)).into_bytes());
