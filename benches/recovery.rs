@@ -94,12 +94,8 @@ fn record(bytes: usize) -> OutgoingRecord {
 
 async fn fill(address: &str, partitions: i32, batches: usize, records: usize) {
     let cluster = Cluster::connect(address, "bench").await.expect("it listens");
-    let topic = CreatableTopic {
-        name: TOPIC.into(),
-        num_partitions: partitions,
-        replication_factor: 1,
-        ..Default::default()
-    };
+    let topic =
+        CreatableTopic { name: TOPIC.into(), num_partitions: partitions, replication_factor: 1, ..Default::default() };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
     let answer = cluster.any().await.expect("a broker").send(&request).await.expect("an answer");
     assert!(answer.topics.iter().all(|topic| !topic.error_code.is_error()), "{answer:?}");

@@ -304,9 +304,8 @@ impl PartitionLog {
                 self.check_open()?;
                 self.flush_segment(active)?;
             }
-            if writer.producers.len() > 0 {
-                writer.producers.save(disk, &snapshot_path(&self.dir, end))?;
-            }
+            // Of nobody too: without it, a start after a crash would look for producers in all that came before.
+            writer.producers.save(disk, &snapshot_path(&self.dir, end))?;
         }
         let next = Arc::new(Segment::create(disk, &self.dir, end, now_ms)?);
         disk.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))?;

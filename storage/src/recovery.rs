@@ -87,7 +87,10 @@ pub(crate) fn open(
     epochs.truncate_from(end);
     epochs.save(disk, dir)?;
     let mut producers = Producers::new(limits.producers_per_log);
-    load_producers(disk, dir, &segments, end, now_ms, &mut producers)?;
+    // A clean stop that left no snapshot had no producers to tell of.
+    if !known.clean || !snapshot_offsets(disk, dir)?.is_empty() {
+        load_producers(disk, dir, &segments, end, now_ms, &mut producers)?;
+    }
     producers.expire(now_ms, config.producer_id_expiration_ms);
     Ok(Recovered {
         segments,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use client::{Acks, Cluster, Producer};
 use protocol::ErrorCode;
+use protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsTopic};
 use protocol::messages::fetch::{FetchPartition, FetchTopic};
 use protocol::messages::{DeleteRecordsRequest, FetchRequest};
-use protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsTopic};
 use protocol::records::Codec;
 
 use crate::broker_process::BrokerProcess;
