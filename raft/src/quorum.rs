@@ -280,7 +280,11 @@ fn lock(dir: &Path) -> Result<File, RaftError> {
 /// Removes what a crash left half written.
 fn remove_unfinished(dir: &Path) -> Result<(), RaftError> {
     for path in files::list(dir, files::UNFINISHED)? {
-        std::fs::remove_file(&path).map_err(RaftError::io("remove", &path))?;
+        match std::fs::remove_file(&path) {
+            // A quorum that this process has shut down may just have finished its last snapshot.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.map_err(RaftError::io("remove", &path))?,
+        }
     }
     Ok(())
 }

@@ -39,6 +39,15 @@ impl Known {
 /// The list.
 pub(crate) const KNOWN: &[Known] = &[
     Known {
+        place: "",
+        api: "",
+        versions: ALL,
+        path: "[ottla.",
+        kafka: "nothing",
+        ottla: "ottla.",
+        reason: "keys of our own",
+    },
+    Known {
         place: "api_versions: software",
         api: "ApiVersions",
         versions: ALL,

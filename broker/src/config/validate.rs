@@ -6,7 +6,7 @@ use protocol::ErrorCode;
 use state::cluster::Refusal;
 
 use super::broker_config::BrokerConfig;
-use super::key::{ConfigKey, Kind, Update};
+use super::key::{ConfigKey, Kind, Update, Value};
 use super::table;
 use super::topic_config::TopicConfig;
 
@@ -22,6 +22,12 @@ pub(crate) fn validate_topic_configs(
     for (name, text) in overrides {
         let key = table::topic_key(name).ok_or_else(|| unknown("topic", name, &mut table::topic_keys()))?;
         values.insert(key.name, key.parse_supported(text).map_err(invalid)?);
+    }
+    if let (Some(Value::Integer(least)), Some(Value::Integer(most))) =
+        (values.get("min.compaction.lag.ms"), values.get("max.compaction.lag.ms"))
+        && least > most
+    {
+        return Err(invalid(format!("min.compaction.lag.ms={least} is larger than max.compaction.lag.ms={most}")));
     }
     let config = TopicConfig::of(&values, broker.producer_id_expiration_ms);
     if !config.compact && !config.delete && overrides.get("cleanup.policy").is_some_and(|text| text.trim().is_empty()) {
@@ -92,6 +98,8 @@ mod tests {
         assert_eq!(error.error, ErrorCode::INVALID_CONFIG);
         assert_eq!(error.message, "Unknown topic config name: retention.mss; did you mean retention.ms?");
         assert_eq!(check(&[("segment.bytes", "x")]).unwrap_err().error, ErrorCode::INVALID_CONFIG);
+        let lags = check(&[("min.compaction.lag.ms", "9"), ("max.compaction.lag.ms", "5")]);
+        assert_eq!(lags.unwrap_err().error, ErrorCode::INVALID_CONFIG);
     }
 
     #[test]
