@@ -116,7 +116,9 @@ fn now_ms() -> i64 {
 /// Reads as a group's member and commits what it has read. It lives through the crash, as members do.
 pub(crate) struct Member {
     consumer: GroupConsumer,
+    /// Behind the records that it was given in this generation: what it commits.
     positions: BTreeMap<i32, i64>,
+    generation: i32,
 }
 
 impl Member {
@@ -129,14 +131,15 @@ impl Member {
             heartbeat_interval: Duration::from_millis(100),
             ..GroupConfig::new(GROUP, &[LOAD])
         };
-        Member { consumer: GroupConsumer::new(cluster, config), positions: BTreeMap::new() }
+        Member { consumer: GroupConsumer::new(cluster, config), positions: BTreeMap::new(), generation: -1 }
     }
 
     pub(crate) async fn work(mut self, stage: Stage, mut random: fastrand::Rng) -> Member {
         while !stage.is_over() {
-            let generation = self.consumer.generation_id();
             for _ in 0..random.u32(1..40) {
-                match self.consumer.next(Duration::from_millis(20)).await {
+                let found = self.consumer.next(Duration::from_millis(20)).await;
+                self.note_generation();
+                match found {
                     Ok(Some(record)) => drop(self.positions.insert(record.partition, record.offset + 1)),
                     Ok(None) => break,
                     Err(error) => panic!("the member cannot read: {error}"),
@@ -144,11 +147,6 @@ impl Member {
                 if stage.is_over() {
                     return self;
                 }
-            }
-            if self.consumer.generation_id() != generation {
-                // It began again where the group had committed.
-                self.positions.clear();
-                continue;
             }
             stage.with_ledger(|ledger| ledger.committing(&self.positions));
             match self.consumer.commit().await {
@@ -159,6 +157,17 @@ impl Member {
             }
         }
         self
+    }
+}
+
+impl Member {
+    /// In a new generation it begins again where the group had committed; what it read before is not its to commit.
+    fn note_generation(&mut self) {
+        let generation = self.consumer.generation_id();
+        if generation != self.generation {
+            self.positions.clear();
+            self.generation = generation;
+        }
     }
 }
 
