@@ -33,4 +33,5 @@ pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::{AppendError, ReadError, StorageError};
 pub use log::{Appended, PartitionLog, ReadBatches};
 pub use log_dir::{FoundPartition, LogDir, TopicPartition};
+pub use retention::ClosedSegment;
 pub use validate::AppendOrigin;

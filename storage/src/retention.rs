@@ -10,6 +10,17 @@ use crate::error::StorageError;
 use crate::log::{PartitionLog, Writer, lock};
 use crate::segment::Segment;
 
+/// A closed segment that may be deleted, as those see it who keep several logs within one budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedSegment {
+    /// The offset at which the next one begins.
+    pub end_offset: i64,
+    /// Bytes of its data.
+    pub size_bytes: u64,
+    /// The largest timestamp of its records, ms since 1970; when it was last written, if none has one.
+    pub newest_ms: i64,
+}
+
 impl PartitionLog {
     /// Moves the log start forward (DeleteRecords); segments that end before it are removed. Answers the new start.
     ///
@@ -68,6 +79,37 @@ impl PartitionLog {
             self.remove_first(doomed)?;
         }
         Ok(doomed)
+    }
+
+    /// The closed segments of a log whose `cleanup.policy` has `delete`, from its start on; none of a log that takes no
+    /// more writes.
+    pub fn deletable_segments(&self) -> Vec<ClosedSegment> {
+        if !self.config().delete || self.check_open().is_err() {
+            return Vec::new();
+        }
+        let closed = |pair: &[Arc<Segment>]| ClosedSegment {
+            end_offset: pair[1].base_offset(),
+            size_bytes: pair[0].size(),
+            newest_ms: pair[0].newest_ms(),
+        };
+        self.segments().windows(2).map(closed).collect()
+    }
+
+    /// Removes the closed segments that end at or before `end_offset`, as retention does; answers their bytes.
+    ///
+    /// # Errors
+    /// The disk's; [`StorageError::Closed`] when the log was closed or deleted.
+    pub fn delete_segments_below(&self, end_offset: i64) -> Result<u64, StorageError> {
+        let writer = lock(&self.writer);
+        self.check_open()?;
+        let doomed = self.wholly_below(end_offset);
+        if doomed == 0 {
+            return Ok(0);
+        }
+        let segments = self.segments();
+        self.move_start(&writer, segments[doomed].base_offset())?;
+        self.remove_first(doomed)?;
+        Ok(segments[..doomed].iter().map(|segment| segment.size()).sum())
     }
 
     fn expire_producers(&self, writer: &mut Writer, config: &LogConfig, now_ms: i64) {

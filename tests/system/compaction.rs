@@ -24,7 +24,7 @@ const SETTINGS: [&str; 4] = [
     "offsets.topic.num.partitions=1",
 ];
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 

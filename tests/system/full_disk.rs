@@ -17,7 +17,7 @@ use crate::restart::{create, record, values};
 const MIB: usize = 1 << 20;
 
 /// A broker on a tmpfs of 8 MB, in a namespace of its own.
-fn start(settings: &str) -> BrokerProcess {
+pub(crate) fn start(settings: &str) -> BrokerProcess {
     let directory = Arc::new(tempfile::tempdir().unwrap());
     let data = directory.path().join("data");
     std::fs::create_dir(&data).unwrap();

@@ -11,3 +11,4 @@ mod durability;
 mod full_disk;
 mod groups;
 mod restart;
+mod total_retention;

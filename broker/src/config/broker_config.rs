@@ -12,7 +12,7 @@ use super::key::Value;
 use super::layers::Layers;
 use super::limits::{self, Limits};
 use super::listeners::{self, Listener};
-use super::size::parse_size;
+use super::size::{VolumeShare, parse_size};
 use super::source::Origin;
 use super::topic_config::{TopicConfig, TopicValues};
 
@@ -64,6 +64,8 @@ pub(crate) struct BrokerConfig {
     pub(crate) log_retention_check_interval: Duration,
     /// `None`: cut from the size of the volume.
     pub(crate) log_reserve_bytes: Option<u64>,
+    /// `ottla.log.retention.total.bytes`, if it is set.
+    pub(crate) log_retention_total: Option<VolumeShare>,
     pub(crate) producer_id_expiration_ms: u64,
     pub(crate) topic_defaults: TopicConfig,
     pub(crate) topic_values: TopicValues,
@@ -126,6 +128,9 @@ impl BrokerConfig {
                 Value::Integer(bytes) => u64::try_from(bytes).ok(),
                 _ => None,
             }),
+            log_retention_total: values
+                .text("ottla.log.retention.total.bytes")
+                .and_then(|text| VolumeShare::parse(&text)),
             producer_id_expiration_ms,
             topic_defaults: TopicConfig::of(&topic_values, producer_id_expiration_ms),
             topic_values,

@@ -2,7 +2,7 @@
 
 use super::key::Kind::{Long, String};
 use super::key::{Check, ConfigKey as Key};
-use super::size::check_size;
+use super::size::{check_size, check_volume_share};
 
 /// Every key under `ottla.`, by name.
 pub(crate) static OTTLA_KEYS: &[Key] = &[
@@ -33,6 +33,15 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
          1 GiB.",
     )
     .at_least(0),
+    Key::unset(
+        "ottla.log.retention.total.bytes",
+        String,
+        "The size of all partitions of this broker together above which segments are deleted, wherever the oldest is: in \
+         bytes, with KiB, MiB or GiB, or as a part of the volume, such as `80%`. Active segments, internal topics and \
+         topics without `delete` in `cleanup.policy` count and stay. Unset is no limit.",
+    )
+    .check(Check::Text(check_volume_share, "bytes, or 1% to 100%"))
+    .cluster_wide(),
     Key::unset(
         "ottla.mapped.window.bytes",
         Long,

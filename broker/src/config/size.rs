@@ -27,6 +27,44 @@ pub(crate) fn check_size(text: &str) -> Result<(), String> {
     }
 }
 
+/// So many bytes, or a part of a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VolumeShare {
+    Bytes(u64),
+    /// 1 to 100.
+    Percent(u8),
+}
+
+impl VolumeShare {
+    /// Of a text such as `10GiB` or `80%`. Nothing at all is no share.
+    pub(crate) fn parse(text: &str) -> Option<VolumeShare> {
+        match text.trim().strip_suffix('%') {
+            Some(percent) => {
+                let percent = percent.trim_end().parse().ok()?;
+                (1..=100).contains(&percent).then_some(VolumeShare::Percent(percent))
+            }
+            None => parse_size(text).filter(|bytes| *bytes > 0).map(VolumeShare::Bytes),
+        }
+    }
+
+    /// Its bytes on a volume of this size.
+    pub(crate) fn bytes_of(self, volume_bytes: u64) -> u64 {
+        match self {
+            VolumeShare::Bytes(bytes) => bytes,
+            VolumeShare::Percent(percent) => {
+                let share = u128::from(volume_bytes) * u128::from(percent) / 100;
+                u64::try_from(share).unwrap_or(u64::MAX)
+            }
+        }
+    }
+}
+
+/// Says what is wrong with a share of a volume.
+pub(crate) fn check_volume_share(text: &str) -> Result<(), String> {
+    let shape = "Not a size: write bytes, a number with KiB, MiB or GiB, or a part of the volume from 1% to 100%";
+    VolumeShare::parse(text).map(|_| ()).ok_or_else(|| shape.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +79,19 @@ mod tests {
         }
         assert!(check_size("1MiB").is_err());
         assert!(check_size("16MiB").is_ok());
+    }
+    #[test]
+    fn a_share_is_bytes_or_percent() {
+        let bytes = |text, volume_bytes| VolumeShare::parse(text).map(|share| share.bytes_of(volume_bytes));
+        for (text, expected) in
+            [("80%", 800), (" 7 % ", 70), ("100%", 1_000), ("1%", 10), ("5000", 5_000), ("1k", 1_024)]
+        {
+            assert_eq!(bytes(text, 1_000), Some(expected), "{text}");
+        }
+        assert_eq!(bytes("100%", u64::MAX), Some(u64::MAX));
+        for text in ["", "%", "0%", "101%", "256%", "-1%", "12.5%", "0", "-1", "80 percent"] {
+            assert_eq!(bytes(text, 1_000), None, "{text}");
+            assert!(check_volume_share(text).is_err(), "{text}");
+        }
     }
 }

@@ -53,6 +53,7 @@ fn append(
     let appended = partition.log.append_as_leader(batch, partition.leader_epoch(), origin, wall_ms())?;
     if !appended.duplicate {
         partition.fetch_waiters.progress(size_bytes);
+        partition.disk.total.spend(size_bytes);
     }
     // What a coordinator decides is on the disk before it is told, whatever the topic says.
     let durable = durable && (partition.fsync.load(Ordering::Acquire) || origin == AppendOrigin::Coordinator);

@@ -48,7 +48,7 @@ impl DiskSpace {
             if admitted {
                 info!(%dir, free, "there is space again; producers are served");
             } else {
-                error!(%dir, free, reserve, "the disk is nearly full, so producers are refused and try again; delete topics or records, lower retention.ms or retention.bytes, or make the volume larger");
+                error!(%dir, free, reserve, "the disk is nearly full, so producers are refused and try again; delete topics or records, lower retention.ms, retention.bytes or ottla.log.retention.total.bytes, or make the volume larger");
             }
         }
         admitted

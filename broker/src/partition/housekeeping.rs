@@ -12,15 +12,19 @@ use crate::clock::wall_ms;
 
 /// How often recovery points and log start offsets are written (`log.flush.offset.checkpoint.interval.ms`).
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+/// The shortest time between two looks at the budget of all logs, however much is appended.
+const TOTAL_RETENTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` changes.
 pub(crate) async fn housekeeping(broker: Arc<Broker>, mut stop: watch::Receiver<bool>) {
     let start = Instant::now();
     let (mut next_checkpoint, mut next_retention) =
         (start + CHECKPOINT_INTERVAL, start + broker.config().log_retention_check_interval);
+    let mut earliest = start;
     loop {
         tokio::select! {
             () = sleep_until(next_checkpoint.min(next_retention)) => {}
+            () = total_retention_due(&broker, earliest) => {}
             _ = stop.changed() => return,
         }
         let now = Instant::now();
@@ -30,7 +34,10 @@ pub(crate) async fn housekeeping(broker: Arc<Broker>, mut stop: watch::Receiver<
             if retention {
                 apply_retention(&worker);
             }
-            if let Err(error) = worker.partitions().checkpoint() {
+            apply_total_retention(&worker);
+            if (retention || checkpoint)
+                && let Err(error) = worker.partitions().checkpoint()
+            {
                 error!(%error, "checkpoints could not be written; a restart after a crash will take longer");
             }
         });
@@ -42,7 +49,14 @@ pub(crate) async fn housekeeping(broker: Arc<Broker>, mut stop: watch::Receiver<
         if checkpoint {
             next_checkpoint = now + CHECKPOINT_INTERVAL;
         }
+        earliest = Instant::now() + TOTAL_RETENTION_PAUSE;
     }
+}
+
+/// Given up half way it loses nothing: whatever wakes the housekeeping, it looks at the budget.
+async fn total_retention_due(broker: &Broker, earliest: Instant) {
+    broker.partitions().total_retention().asked().await;
+    sleep_until(earliest).await;
 }
 
 fn apply_retention(broker: &Broker) {
@@ -51,4 +65,14 @@ fn apply_retention(broker: &Broker) {
             error!(%partition, %error, "old segments could not be deleted");
         }
     }
+}
+
+fn apply_total_retention(broker: &Broker) {
+    let partitions = broker.partitions();
+    let limit_bytes = broker.config().log_retention_total.map(|limit| match partitions.volume() {
+        Ok((_, volume_bytes)) => limit.bytes_of(volume_bytes),
+        // Of a volume that does not say how large it is, every part is all of it.
+        Err(_) => limit.bytes_of(u64::MAX),
+    });
+    partitions.total_retention().apply(&partitions.all(), limit_bytes);
 }

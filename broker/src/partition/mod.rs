@@ -7,6 +7,7 @@ mod flusher;
 mod housekeeping;
 mod read;
 mod registry;
+mod total_retention;
 mod waiting;
 
 use std::fmt;
@@ -26,12 +27,14 @@ pub(crate) use flusher::Flusher;
 pub(crate) use housekeeping::housekeeping;
 pub(crate) use read::{ReadLimits, Slice, read_all_partitions};
 pub(crate) use registry::Partitions;
+pub(crate) use total_retention::TotalRetention;
 pub(crate) use waiting::{DurabilityWaiters, Durable, FetchWaiter, FetchWaiters};
 
 /// What the partitions of one log directory share.
 pub(crate) struct SharedDisk {
     pub(crate) flusher: Flusher,
     pub(crate) space: DiskSpace,
+    pub(crate) total: TotalRetention,
 }
 
 /// A partition that this broker leads.

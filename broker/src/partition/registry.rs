@@ -15,7 +15,7 @@ use state::cluster::{Image, Topic};
 use storage::{LogDir, StorageError, TopicPartition};
 use tracing::{error, info, warn};
 
-use super::{DiskSpace, Flusher, Partition, SharedDisk};
+use super::{DiskSpace, Flusher, Partition, SharedDisk, TotalRetention};
 use crate::config::{BrokerConfig, TopicConfig};
 
 /// Everything needed to open a partition, and the partitions that are open.
@@ -48,7 +48,7 @@ impl Partitions {
             offline: DashMap::with_shard_amount(2),
             image: ArcSwap::new(image),
             config: ArcSwap::new(config),
-            disk: Arc::new(SharedDisk { flusher, space }),
+            disk: Arc::new(SharedDisk { flusher, space, total: TotalRetention::default() }),
             changing: Mutex::new(()),
         }
     }
@@ -189,6 +189,7 @@ impl Partitions {
             }
         }
         self.offline.retain(|(id, _), ()| image.topic_by_id(*id).is_some());
+        self.disk.total.ask();
         any_deleted
     }
 
@@ -231,6 +232,11 @@ impl Partitions {
             partition.log.close()?;
         }
         self.log_dir.close_clean(open.iter().map(|partition| &partition.log))
+    }
+
+    /// What keeps all logs together within `ottla.log.retention.total.bytes`.
+    pub(super) fn total_retention(&self) -> &TotalRetention {
+        &self.disk.total
     }
 
     /// Free and total bytes of the volume, for DescribeLogDirs.
