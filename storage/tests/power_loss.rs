@@ -35,6 +35,44 @@ fn nothing_that_was_flushed_is_ever_lost() {
     }
 }
 
+/// What a crash may leave depends on a seed.
+const CRASHES: u64 = 40;
+
+#[test]
+fn a_clean_stop_is_forgotten_before_anything_else_happens() {
+    for seed in 0..CRASHES {
+        let (disk, mut rng) = (PowerDisk::default(), Rng::with_seed(seed));
+        let open = || LogDir::open(Arc::new(disk.clone()), Path::new("/data"), SharedLimits::default()).unwrap();
+        open().close_clean(std::iter::empty()).unwrap();
+        disk.restart(&mut rng);
+        assert!(open().was_clean(), "seed {seed}: what was said at the stop is gone");
+        disk.restart(&mut rng);
+        assert!(!open().was_clean(), "seed {seed}: a crash passes for a clean stop");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_was_written_is_there_after_a_power_cut() {
+    for seed in 0..CRASHES {
+        let (disk, mut rng) = (PowerDisk::default(), Rng::with_seed(seed));
+        let open = || {
+            let dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data"), SharedLimits::default()).unwrap();
+            let log = dir.open_log(&partition(0), topic_id(1), rig::config()).unwrap();
+            (dir, log)
+        };
+        for start in [2, 4] {
+            let (dir, log) = open();
+            log.append_as_leader(plain(3, 7, b"v"), 0, AppendOrigin::Client, 7).unwrap();
+            log.flush().unwrap();
+            log.advance_log_start_offset(start, 7).unwrap();
+            dir.checkpoint(std::iter::once(&log)).unwrap();
+            drop((dir, log));
+            disk.restart(&mut rng);
+            assert_eq!(open().1.log_start_offset(), start, "seed {seed}");
+        }
+    }
+}
+
 struct Run {
     rng: Rng,
     disk: PowerDisk,

@@ -7,6 +7,7 @@
 //! Start at [`main`]: one line per command.
 
 mod crash;
+mod mutants;
 mod oracle;
 mod paths;
 mod test;
@@ -20,6 +21,7 @@ usage: cargo xtask <command>
   test [--quick] [--list] [NAME...]   every check there is, or those whose name starts with NAME
   tidy                                the rules of the house: imports, sizes, names, words
   crash [KILLS]                       the crash test for as long as that many kills take
+  mutants [NAME...]                   planted bugs, each of which a test has to notice
   oracle <command>                    a real Apache Kafka, its tools and its message schemas
 ";
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         "crash" => crash::run(rest),
+        "mutants" => mutants::run(rest),
         "oracle" => oracle::run(rest),
         "tidy" => tidy::run(),
         "test" => test::run(rest),

@@ -303,3 +303,92 @@ async fn sleep_until(clock: &Clock, deadline_ms: Option<u64>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::partition::rig::{DEADLINE, Flushes, Rig};
+    use state::machine::Now;
+    use tokio::sync::oneshot::error::TryRecvError;
+    use tokio::time::timeout;
+
+    /// Adds up what it is given and answers with the sum; a zero changes nothing and is answered at once.
+    #[derive(Default)]
+    struct Sum(u64);
+
+    impl Machine for Sum {
+        type Request = u64;
+        type Response = u64;
+        type Record = u64;
+
+        fn handle(&mut self, _now: Now, to: ReplyTo, request: u64) -> Output<Self> {
+            let when = if request == 0 { When::Now } else { When::Committed };
+            let records = if request == 0 { Vec::new() } else { vec![request] };
+            Output { records, replies: vec![Reply { to, response: self.0 + request, when }] }
+        }
+
+        fn expire(&mut self, _now: Now) -> Output<Self> {
+            Output::default()
+        }
+
+        fn next_deadline_ms(&self) -> Option<u64> {
+            None
+        }
+
+        fn apply(&mut self, record: &u64) {
+            self.0 += record;
+        }
+    }
+
+    struct Numbers;
+
+    impl RecordCodec<u64> for Numbers {
+        fn encode(&self, record: &u64) -> Option<(Bytes, Option<Bytes>)> {
+            Some((Bytes::copy_from_slice(&record.to_be_bytes()), None))
+        }
+
+        fn decode(&self, key: &[u8], _value: Option<&[u8]>) -> Option<u64> {
+            Some(u64::from_be_bytes(key.try_into().ok()?))
+        }
+    }
+
+    fn start(rig: &Rig) -> Coordinator<Sum> {
+        spawn(Arc::clone(&rig.partition), Clock::start(), Numbers, Sum::default, |_, _| {})
+    }
+
+    async fn ask(coordinator: &Coordinator<Sum>, number: u64) -> Result<u64, oneshot::error::RecvError> {
+        timeout(DEADLINE, coordinator.submit(number).await).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_decision_is_told_when_the_disk_has_it_and_a_sign_of_life_at_once() {
+        let rig = Rig::new(0);
+        let coordinator = start(&rig);
+        rig.disk.flushes(Flushes::Wait);
+        let mut decided = coordinator.submit(3).await;
+        assert_eq!(ask(&coordinator, 0).await, Ok(3));
+        tokio::task::block_in_place(|| rig.disk.until_one_waits());
+        assert_eq!(decided.try_recv(), Err(TryRecvError::Empty), "told before the disk had it");
+        rig.disk.flushes(Flushes::Succeed);
+        assert_eq!(timeout(DEADLINE, decided).await.unwrap(), Ok(3));
+    }
+
+    #[tokio::test]
+    async fn what_was_logged_is_loaded_before_the_first_answer() {
+        let rig = Rig::new(0);
+        let first = start(&rig);
+        for number in 1..=50 {
+            ask(&first, number).await.unwrap();
+        }
+        // Its records are the log's, whoever asks first.
+        assert_eq!(ask(&start(&rig), 0).await, Ok(50 * 51 / 2));
+    }
+
+    #[tokio::test]
+    async fn a_decision_that_the_disk_refused_is_not_told() {
+        let rig = Rig::new(0);
+        let coordinator = start(&rig);
+        rig.disk.flushes(Flushes::Fail);
+        assert!(ask(&coordinator, 3).await.is_err(), "told, and the disk does not have it");
+    }
+}

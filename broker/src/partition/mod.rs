@@ -7,6 +7,10 @@ mod flusher;
 mod housekeeping;
 mod read;
 mod registry;
+#[cfg(test)]
+pub(crate) mod rig;
+#[cfg(test)]
+mod tests;
 mod total_retention;
 mod waiting;
 

@@ -5,7 +5,7 @@
 //! one line a check, a table at the end, and for each failure the tail of its log with the line that reproduces it.
 
 mod plan;
-mod process;
+pub(crate) mod process;
 mod summary;
 
 use crate::paths;

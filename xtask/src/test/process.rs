@@ -50,7 +50,7 @@ fn spawn(check: &Check, log: &Path) -> Result<Child, String> {
 }
 
 /// How it ended, or nothing when it had to be ended.
-fn wait(mut child: Child, timeout: Duration) -> Result<Option<ExitStatus>, String> {
+pub(crate) fn wait(mut child: Child, timeout: Duration) -> Result<Option<ExitStatus>, String> {
     let deadline = Instant::now() + timeout;
     loop {
         match child.try_wait().map_err(|e| e.to_string())? {

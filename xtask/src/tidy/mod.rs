@@ -60,7 +60,7 @@ pub(crate) fn run() -> Result<(), String> {
     Err(format!("tidy: {} broken", broken.len()))
 }
 
-fn files(root: &Path) -> Result<Vec<String>, String> {
+pub(crate) fn files(root: &Path) -> Result<Vec<String>, String> {
     let mut git = Command::new("git");
     git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root);
     let output = git.output().map_err(|e| format!("git: {e}"))?;
