@@ -4,13 +4,13 @@
 
 mod rig;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use fastrand::Rng;
 use protocol::records::batches;
-use rig::{RigDisk, append, config, partition, plain, tempdir, topic_id};
+use rig::{RigDisk, append, config, idempotent, partition, plain, tempdir, topic_id};
 use storage::{LogConfig, LogDir, PartitionLog, ReadError, SharedLimits};
 
 const BATCHES: usize = 4_000;
@@ -80,6 +80,27 @@ fn readers_are_not_disturbed() {
     });
     assert!(seen.into_inner() > 0 && deleted.into_inner() > 0);
     assert_eq!(log.flush().unwrap(), log.log_end_offset());
+}
+
+#[test]
+fn a_batch_that_comes_twice_at_once_is_written_once() {
+    let path = tempdir();
+    let dir = LogDir::open(Arc::new(RigDisk::default()), path.path(), SharedLimits::default()).unwrap();
+    let log = dir.open_log(&partition(0), topic_id(1), config()).unwrap();
+    for sequence in 0..500 {
+        let together = Barrier::new(2);
+        let send = || {
+            together.wait();
+            append(&log, idempotent(7, 0, sequence, 1)).unwrap()
+        };
+        let (one, other) = thread::scope(|scope| {
+            let one = scope.spawn(send);
+            (send(), one.join().unwrap())
+        });
+        assert!(one.duplicate != other.duplicate, "sequence {sequence}");
+        assert_eq!((one.base_offset, other.base_offset), (i64::from(sequence), i64::from(sequence)));
+    }
+    assert_eq!(log.log_end_offset(), 500);
 }
 
 /// Ends the other threads even when the writer fails, so that the test ends too.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use protocol::Uuid;
-use protocol::records::{Batch, TimestampType, batches};
+use protocol::records::{Batch, BatchBuilder, TimestampType, batches};
 use rig::{
     RigDisk, append, config, files, idempotent, open_dir, open_one, partition, plain, read_all, tempdir, topic_id,
 };
@@ -454,4 +454,53 @@ fn the_longest_topic_name_can_be_deleted() {
     dir.remove_deleted().unwrap();
     assert!(dir.partitions().unwrap().is_empty());
     assert_ne!(topic_id(1), Uuid::default());
+}
+
+#[test]
+fn an_offset_too_far_from_the_base_opens_a_new_segment() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let (dir, log) = open_one(&disk, path.path(), LogConfig { index_interval_bytes: 0, ..config() });
+    // An index has 31 bits for what is behind the base; a batch may reach that far by itself.
+    let reach = i64::from(i32::MAX);
+    let far = || {
+        let mut builder = BatchBuilder::new(0).last_offset(reach);
+        builder.append(5, Some(b"key"), Some(b"value"), &[]);
+        log.append_as_leader(builder.build().freeze(), 0, AppendOrigin::Coordinator, 5).unwrap().last_offset
+    };
+    assert_eq!(far(), reach);
+    assert_eq!(far(), 2 * reach + 1);
+    append(&log, plain(1, 6, b"near")).unwrap();
+    let bases = [(2 * reach + 2, 1_000), (reach + 1, 5), (0, 5)];
+    assert_eq!(log.segment_base_offsets(), bases);
+    log.flush().unwrap();
+    drop((dir, log));
+    let (_dir, log) = open_one(&disk, path.path(), config());
+    assert_eq!(log.log_end_offset(), 2 * reach + 3);
+    for offset in [0, reach, reach + 1, 2 * reach + 1, 2 * reach + 2] {
+        let read = log.read(offset, 1, i64::MAX, true).unwrap().chunks.concat();
+        let batch = Batch::parse(&read).unwrap();
+        assert!((batch.base_offset()..=batch.last_offset()).contains(&offset), "{offset}");
+    }
+    assert_eq!(log.offset_for_timestamp(6).unwrap(), Some((2 * reach + 2, 6)));
+}
+
+#[test]
+fn a_clock_that_goes_back_deletes_nothing() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let config = LogConfig { segment_ms: 1_000_000, retention_ms: Some(1_000_000), segment_bytes: 300, ..config() };
+    let (_dir, log) = open_one(&disk, path.path(), config);
+    let hour = 3_600_000;
+    let append_at =
+        |now_ms| log.append_as_leader(plain(1, now_ms, &[0; 150]), 0, AppendOrigin::Client, now_ms).unwrap();
+    for now_ms in [10 * hour, 9 * hour, 10 * hour + 1] {
+        append_at(now_ms);
+    }
+    let segments = log.segment_base_offsets().len();
+    // Back by an hour: nothing is that old.
+    assert_eq!(log.apply_retention(9 * hour).unwrap(), 0);
+    assert_eq!((log.log_start_offset(), log.segment_base_offsets().len()), (0, segments));
+    // The oldest segment keeps what is behind it, whatever times it has.
+    assert_eq!(log.apply_retention(10 * hour + 1).unwrap(), 0);
+    assert_eq!(log.apply_retention(i64::MIN).unwrap(), 0);
+    assert_eq!(log.log_start_offset(), 0);
 }
