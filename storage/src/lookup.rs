@@ -127,7 +127,8 @@ impl PartitionLog {
         Ok(())
     }
 
-    fn damaged(&self, offset: i64, reason: String) -> StorageError {
+    /// The error for records from `offset` on that were read, and of which a reader can make no sense.
+    pub fn damaged(&self, offset: i64, reason: String) -> StorageError {
         let reason = format!("offset {offset}: {reason}");
         StorageError::Corrupt { path: self.path().to_owned(), position: 0, reason }
     }

@@ -151,6 +151,8 @@ fn the_cache_and_the_files_give_the_same_bytes() {
         append(&log, plain(3, i * 7, &vec![b'x'; 50 * i as usize % 400])).unwrap();
         assert!(log.is_hot(0));
     }
+    let around = log.read(47, 1, i64::MAX, true).unwrap().chunks.concat();
+    assert_eq!(Batch::parse(&around).unwrap().base_offset(), 45);
     let cached = read_all(&log, 0);
     drop((dir, log));
     for limits in [without_cache, SharedLimits { mapped_bytes: 0, ..without_cache }] {
@@ -158,8 +160,10 @@ fn the_cache_and_the_files_give_the_same_bytes() {
         let log = dir.open_log(&partition(0), topic_id(1), small_segments()).unwrap();
         assert!(!log.is_hot(0));
         assert!(read_all(&log, 0) == cached);
-        let middle = log.read(45, 1, i64::MAX, true).unwrap().chunks.concat();
-        assert_eq!(Batch::parse(&middle).unwrap().base_offset(), 45);
+        for offset in 45..48 {
+            let around = log.read(offset, 1, i64::MAX, true).unwrap().chunks.concat();
+            assert_eq!(Batch::parse(&around).unwrap().base_offset(), 45);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::error::PartitionError;
 use crate::partition::{Durable, Partition};
 
 /// Requests that may queue for one coordinator; more wait in their connections.
@@ -115,7 +116,7 @@ async fn load<M: Machine, C: RecordCodec<M::Record>>(
     partition: &Arc<Partition>,
     codec: &C,
     machine: &mut M,
-) -> Result<(), crate::error::PartitionError> {
+) -> Result<(), PartitionError> {
     let started = Instant::now();
     let mut offset = partition.log_start_offset();
     let (mut applied, mut skipped) = (0u64, 0u64);
@@ -124,7 +125,12 @@ async fn load<M: Machine, C: RecordCodec<M::Record>>(
         let before = offset;
         for chunk in &chunks {
             for batch in records::batches(chunk) {
-                let Ok(batch) = batch else { break };
+                let damaged = |reason: String| PartitionError::from(partition.log().damaged(offset, reason));
+                let batch = batch.map_err(|error| damaged(error.to_string()))?;
+                // What it says is about to be believed, and no client checks it after us.
+                if !batch.is_crc_valid() {
+                    return Err(damaged("the checksum is wrong".to_owned()));
+                }
                 offset = batch.next_offset();
                 if batch.is_control() {
                     continue;
@@ -382,6 +388,26 @@ mod tests {
         }
         // Its records are the log's, whoever asks first.
         assert_eq!(ask(&start(&rig), 0).await, Ok(50 * 51 / 2));
+    }
+
+    #[tokio::test]
+    async fn damage_is_not_believed() {
+        let rig = Rig::new(0);
+        ask(&start(&rig), 3).await.unwrap();
+        let file = rig.log_file();
+        let whole = std::fs::read(&file).unwrap();
+        let mut damaged = whole.clone();
+        // The last byte of the key, behind which a record without a value has two more.
+        damaged[whole.len() - 3] ^= 4;
+        std::fs::write(&file, damaged).unwrap();
+        let coordinator = start(&rig);
+        assert!(ask(&coordinator, 0).await.is_err());
+        // It goes on by itself when the file is repaired.
+        std::fs::write(&file, whole).unwrap();
+        let deadline = std::time::Instant::now() + DEADLINE;
+        while ask(&coordinator, 0).await != Ok(3) {
+            assert!(std::time::Instant::now() < deadline, "it does not load a log that is whole again");
+        }
     }
 
     #[tokio::test]

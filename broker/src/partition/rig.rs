@@ -1,7 +1,7 @@
 //! A partition for tests, on a disk whose flushes wait until they are told to go on, or fail.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use protocol::Uuid;
 use protocol::records::BatchBuilder;
 use storage::{Disk, DiskFile, LogConfig, LogDir, OsDisk, SharedLimits, TopicPartition};
 
-use super::{DiskSpace, Flusher, Partition, SharedDisk};
+use super::{DiskSpace, Flusher, Partition, SharedDisk, TotalRetention};
 
 /// Much longer than anything here takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -127,23 +127,30 @@ pub(crate) struct Rig {
     pub(crate) partition: Arc<Partition>,
     flusher: Flusher,
     _log_dir: LogDir,
-    _path: tempfile::TempDir,
+    path: tempfile::TempDir,
 }
 
 impl Rig {
     /// With so many bytes of the volume held back from producers.
     pub(crate) fn new(reserve_bytes: u64) -> Rig {
         let (disk, path) = (GateDisk::default(), tempfile::tempdir().unwrap());
-        let log_dir = LogDir::open(Arc::new(disk.clone()), path.path(), SharedLimits::default()).unwrap();
+        // What is read comes from the file.
+        let limits = SharedLimits { tail_cache_bytes: 0, ..SharedLimits::default() };
+        let log_dir = LogDir::open(Arc::new(disk.clone()), path.path(), limits).unwrap();
         let topic: Arc<str> = Arc::from("orders");
         let (name, id) = (TopicPartition { topic: Arc::clone(&topic), index: 0 }, Uuid::from_random([7; 16]).unwrap());
         let log = log_dir.open_log(&name, id, LogConfig::default()).unwrap();
         // It ends when the rig does.
         let (flusher, _thread) = Flusher::start().unwrap();
         let space = DiskSpace::new(path.path().to_owned(), Some(reserve_bytes));
-        let shared = Arc::new(SharedDisk { flusher: flusher.clone(), space });
+        let shared = Arc::new(SharedDisk { flusher: flusher.clone(), space, total: TotalRetention::default() });
         let partition = Arc::new(Partition::new(topic, 0, id, 0, log, shared));
-        Rig { disk, partition, flusher, _log_dir: log_dir, _path: path }
+        Rig { disk, partition, flusher, _log_dir: log_dir, path }
+    }
+
+    /// The file with its records.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.path.path().join("orders-0/00000000000000000000.log")
     }
 }
 

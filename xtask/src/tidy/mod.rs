@@ -1,10 +1,11 @@
 //! The rules of the house, as far as a program can check them: who may import whom, how long a file may be, what it may
-//! be called, and which words do not belong in a finished tree.
+//! be called, which words do not belong in a finished tree, and whether the tests that the page of traps names are there.
 //!
 //! Every file that git tracks or would track is looked at, so a rule is broken before the commit and not after it.
 
 mod imports;
 mod rust_source;
+mod traps;
 
 use crate::paths;
 use rust_source::RustSource;
@@ -50,6 +51,7 @@ pub(crate) fn run() -> Result<(), String> {
         }
     }
     check_handlers(&root, &mut broken)?;
+    broken.extend(traps::check(&root)?);
     if broken.is_empty() {
         println!("tidy: all rules hold");
         return Ok(());
