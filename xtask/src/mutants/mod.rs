@@ -103,10 +103,10 @@ impl Row {
         let Plant { name, package, target, test, .. } = self.plant;
         let how = match self.verdict {
             Verdict::Caught => "caught by",
-            Verdict::Survived => "SURVIVED ",
-            Verdict::Hung => "HANGS    ",
+            Verdict::Survived => "SURVIVED",
+            Verdict::Hung => "HANGS",
         };
-        format!("{name:<32} {how} {package} {target} {test:<68} {:>6.1} s", self.took.as_secs_f64())
+        format!("{name:<38} {:>6.1} s  {how} {package} {target} {test}", self.took.as_secs_f64())
     }
 }
 

@@ -49,6 +49,7 @@ const TABLE: &[Row] = &[
         timeout_s: 1200,
         quick: true,
     },
+    Row { name: "mutants", command: &["cargo", "xtask", "mutants"], needs: &["git"], timeout_s: 1200, quick: false },
     Row {
         name: "schemas",
         command: &["cargo", "xtask", "oracle", "schemas"],
