@@ -11,7 +11,7 @@ pub struct LogConfig {
     pub segment_ms: u64,
     /// `segment.jitter.ms`: up to this much is taken off `segment_ms`, so that segments do not all close at once.
     pub segment_jitter_ms: u64,
-    /// `segment.index.bytes`: a segment whose offset index is this large is closed.
+    /// `segment.index.bytes`: a segment one of whose indexes is this large is closed.
     pub segment_index_bytes: u64,
     /// `index.interval.bytes`: bytes of data between two index entries.
     pub index_interval_bytes: u64,

@@ -206,9 +206,10 @@ impl Segment {
         self.size.load(Ordering::Acquire)
     }
 
-    /// Bytes of the offset index.
+    /// Bytes of the larger of its indexes.
     pub(crate) fn index_bytes(&self) -> u64 {
-        (lock(&self.indexes).offset.len() * OFFSET_ENTRY_BYTES) as u64
+        let indexes = lock(&self.indexes);
+        (indexes.offset.len() * OFFSET_ENTRY_BYTES).max(indexes.time.len() * TIME_ENTRY_BYTES) as u64
     }
 
     /// The largest timestamp of its records, −1 if none has one.

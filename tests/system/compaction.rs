@@ -7,10 +7,12 @@ use client::{
     Cluster, Consumer, FetchedRecord, GroupConfig, GroupConsumer, OutgoingRecord, Producer, StartOffset,
     TopicPartition, fetch_committed,
 };
+use protocol::ErrorCode;
 use protocol::records::Codec;
 
 use crate::broker_process::{BrokerProcess, DEADLINE};
 use crate::restart::create;
+use crate::total_retention::alter;
 
 const KEYS: i64 = 10;
 const ROUNDS: i64 = 150;
@@ -88,6 +90,22 @@ async fn old_values_vanish_while_a_consumer_reads() {
     let broker = broker.restart();
     let cluster = Cluster::connect(&broker.address, "test").await.unwrap();
     assert!(read(&cluster).await as i64 <= 2 * KEYS);
+}
+
+#[tokio::test]
+async fn a_rate_of_the_cleaner_holds_until_it_is_changed() {
+    let slow = [&SETTINGS[..], &["log.cleaner.io.max.bytes.per.second=1"]].concat();
+    let broker = BrokerProcess::start(&slow);
+    let cluster = Cluster::connect(&broker.address, "test").await.unwrap();
+    create(&cluster, TOPIC, 1, &[("cleanup.policy", "compact"), ("segment.ms", "100")]).await;
+    write(&cluster, now_ms() - ROUNDS * 1000).await;
+    // A byte each second: a pass would take hours.
+    assert_eq!(read(&cluster).await as i64, ROUNDS * KEYS);
+    assert!(!broker.log().contains("compacted"), "{}", broker.log());
+
+    let fast = ("log.cleaner.io.max.bytes.per.second", "1.0E9");
+    assert_eq!(alter(&cluster, 4, "", fast).await, ErrorCode::NONE);
+    broker.await_line(&["INFO", "compacted", TOPIC]);
 }
 
 #[tokio::test]

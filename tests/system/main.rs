@@ -11,4 +11,5 @@ mod durability;
 mod full_disk;
 mod groups;
 mod restart;
+mod retention;
 mod total_retention;

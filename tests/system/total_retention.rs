@@ -31,7 +31,7 @@ fn place(topic: &str) -> TopicPartition {
 }
 
 /// Appends `count` records, each with a key of its own and a second younger than the one before.
-async fn write(cluster: &Cluster, topic: &str, count: i64, first_ms: i64) {
+pub(crate) async fn write(cluster: &Cluster, topic: &str, count: i64, first_ms: i64) {
     let mut producer = Producer::new(cluster, Acks::All, Codec::None);
     for i in 0..count {
         let record = OutgoingRecord {
@@ -76,15 +76,16 @@ fn complaints(broker: &BrokerProcess) -> usize {
     broker.log().lines().filter(|line| line.contains("WARN") && line.contains(KEY)).count()
 }
 
-async fn set(cluster: &Cluster, value: &str) -> ErrorCode {
-    let config = AlterableConfig { name: KEY.into(), config_operation: 0, value: Some(value.into()) };
-    let resource = AlterConfigsResource { resource_type: 4, resource_name: "1".into(), configs: vec![config] };
+/// Sets one key of a topic (resource type 2) or broker (4).
+pub(crate) async fn alter(cluster: &Cluster, resource_type: i8, name: &str, (key, value): (&str, &str)) -> ErrorCode {
+    let config = AlterableConfig { name: key.into(), config_operation: 0, value: Some(value.into()) };
+    let resource = AlterConfigsResource { resource_type, resource_name: name.into(), configs: vec![config] };
     let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
     cluster.any().await.unwrap().send(&request).await.unwrap().responses[0].error_code
 }
 
 /// What a fetch of this offset is answered with.
-async fn fetch_error(cluster: &Cluster, topic: &str, fetch_offset: i64) -> ErrorCode {
+pub(crate) async fn fetch_error(cluster: &Cluster, topic: &str, fetch_offset: i64) -> ErrorCode {
     let partition = FetchPartition { fetch_offset, partition_max_bytes: 1000, ..Default::default() };
     let topic = FetchTopic { topic: topic.into(), partitions: vec![partition], ..Default::default() };
     let request = FetchRequest { max_wait_ms: 100, min_bytes: 1, topics: vec![topic], ..Default::default() };
@@ -93,7 +94,7 @@ async fn fetch_error(cluster: &Cluster, topic: &str, fetch_offset: i64) -> Error
 }
 
 /// Reads to the end, from where the reader was; answers the offsets that came.
-async fn read_on(cluster: &Cluster, topic: &str, from: i64, end: i64) -> Vec<i64> {
+pub(crate) async fn read_on(cluster: &Cluster, topic: &str, from: i64, end: i64) -> Vec<i64> {
     let mut consumer = Consumer::new(cluster);
     consumer.assign_at(BTreeMap::from([(place(topic), from)]), Some(StartOffset::Earliest));
     let mut offsets = Vec::new();
@@ -146,13 +147,13 @@ async fn a_budget_set_while_running_is_kept_at_once_as_far_as_it_can_be() {
     create(&cluster, "log", 1, &[SMALL]).await;
     write(&cluster, "log", 9, now_ms() - 60_000).await;
     assert_eq!(start_of(&cluster, "log").await, 0);
-    assert_eq!(set(&cluster, "0%").await, ErrorCode::INVALID_CONFIG);
-    assert_eq!(set(&cluster, "3MiB").await, ErrorCode::NONE);
+    assert_eq!(alter(&cluster, 4, "1", (KEY, "0%")).await, ErrorCode::INVALID_CONFIG);
+    assert_eq!(alter(&cluster, 4, "1", (KEY, "3MiB")).await, ErrorCode::NONE);
     await_total(&broker, &cluster, 3 * MIB).await;
     assert_eq!(start_of(&cluster, "log").await, 4);
     assert_eq!(complaints(&broker), 0, "{}", broker.log());
 
-    assert_eq!(set(&cluster, "1000").await, ErrorCode::NONE);
+    assert_eq!(alter(&cluster, 4, "1", (KEY, "1000")).await, ErrorCode::NONE);
     broker.await_line(&["WARN", KEY, "segment.bytes", "raise the limit"]);
     assert_eq!(start_of(&cluster, "log").await, 8, "the active segment stays");
     assert_eq!(read_on(&cluster, "log", 0, 9).await, [8]);

@@ -16,6 +16,9 @@ use crate::clock::wall_ms;
 /// How long a pause may keep a deletion or a stop waiting.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
+/// Pauses shorter than this are not worth a wake-up.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+
 /// The shortest time between two searches, whatever `log.cleaner.backoff.ms` says.
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 
@@ -56,13 +59,13 @@ impl Shared {
     fn run(&self, broker: &Broker) {
         // Damaged logs, until the broker is restarted.
         let mut damaged = BTreeSet::new();
+        let rate = Rate { shared: self, broker, debt: Mutex::new(Debt::new(Instant::now())) };
         loop {
             let config = broker.config().cleaner;
             // Logs that are not looked at again in this round.
             let mut done_with = damaged.clone();
             while config.enable && !self.is_stopping() {
                 let Some(partition) = filthiest(broker, &done_with) else { break };
-                let rate = Rate { shared: self, broker, due: Mutex::new(Instant::now()) };
                 match self.compact(&partition, config.map_bytes, &rate) {
                     Ok(true) => {}
                     Ok(false) => drop(done_with.insert(key_of(&partition))),
@@ -123,25 +126,107 @@ fn filthiest(broker: &Broker, except: &BTreeSet<(Uuid, i32)>) -> Option<Arc<Part
 struct Rate<'a> {
     shared: &'a Shared,
     broker: &'a Broker,
-    /// When everything that was spent so far is paid for.
-    due: Mutex<Instant>,
+    debt: Mutex<Debt>,
 }
 
 impl Pace for Rate<'_> {
     fn spend(&self, bytes: u64, is_cancelled: &dyn Fn() -> bool) -> bool {
-        let seconds = bytes as f64 / self.broker.config().cleaner.bytes_per_second;
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        // The bound only keeps the smallest rates from overflowing the clock.
-        *due = (*due).max(Instant::now()) + Duration::from_secs_f64(seconds.min(3600.0));
+        let mut debt = self.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        debt.bytes += bytes as f64;
         loop {
-            let left = due.saturating_duration_since(Instant::now());
+            // Asked each time, so that a rate that is raised ends a long wait.
+            let left = debt.wait(self.broker.config().cleaner.bytes_per_second, Instant::now());
             // Shorter pauses are made together.
-            if left < Duration::from_millis(2) {
+            if left < PAUSE_MIN {
                 return !self.shared.is_stopping();
             }
             if self.shared.pause(left.min(PAUSE_MAX)) || is_cancelled() {
                 return false;
             }
         }
+    }
+}
+
+/// Bytes that were read and written and not waited for yet.
+struct Debt {
+    bytes: f64,
+    /// When it was last paid off.
+    at: Instant,
+}
+
+impl Debt {
+    fn new(now: Instant) -> Debt {
+        Debt { bytes: 0.0, at: now }
+    }
+
+    /// Pays off what the time since the last call is worth; answers how long the rest takes. Time without debt is worth
+    /// nothing later.
+    fn wait(&mut self, bytes_per_second: f64, now: Instant) -> Duration {
+        let paid = now.saturating_duration_since(self.at).as_secs_f64() * bytes_per_second;
+        self.at = now;
+        self.bytes = (self.bytes - paid).max(0.0);
+        Duration::try_from_secs_f64(self.bytes / bytes_per_second).unwrap_or(Duration::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Spends `bytes` each time, after work that took `work`, waiting as long as it is told to by a clock of its own.
+    fn time_to_spend(times: u64, bytes: u64, work: Duration, bytes_per_second: f64) -> Duration {
+        let start = Instant::now();
+        let mut now = start;
+        let mut debt = Debt::new(now);
+        for _ in 0..times {
+            now += work;
+            debt.bytes += bytes as f64;
+            loop {
+                let left = debt.wait(bytes_per_second, now);
+                if left < PAUSE_MIN {
+                    break;
+                }
+                now += left.min(PAUSE_MAX);
+            }
+        }
+        now - start
+    }
+
+    #[test]
+    fn no_more_is_spent_than_the_rate_allows_and_not_much_less() {
+        let idle = Duration::ZERO;
+        for (times, bytes, rate) in [(1_000, 1_000, 1e6), (10, 300_000, 1e6), (50_000, 100, 1e7), (3, 10, 1.0)] {
+            let took = time_to_spend(times, bytes, idle, rate).as_secs_f64();
+            let least = (times * bytes) as f64 / rate;
+            assert!(took >= least - 0.002 && took <= least + 0.001, "{times} times {bytes} at {rate} took {took} s");
+        }
+        assert_eq!(time_to_spend(1_000, 1 << 20, idle, f64::MAX), idle, "no limit, no wait");
+    }
+
+    #[test]
+    fn time_spent_on_work_counts_but_is_not_saved_up() {
+        let work = Duration::from_millis(10);
+        // Each batch is worth 5 ms, and took 10.
+        assert_eq!(time_to_spend(100, 5_000, work, 1e6), 100 * work);
+        // Worth 20 ms each: half of it was spent already.
+        let took = time_to_spend(100, 20_000, work, 1e6).as_millis();
+        assert!((1_998..=2_010).contains(&took), "{took}");
+
+        let start = Instant::now();
+        let mut debt = Debt::new(start);
+        let later = start + Duration::from_secs(100);
+        debt.wait(1e6, later);
+        debt.bytes += 5e6;
+        assert_eq!(debt.wait(1e6, later), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_rate_that_is_raised_ends_the_wait() {
+        let start = Instant::now();
+        let mut debt = Debt::new(start);
+        debt.bytes += 1e6;
+        assert_eq!(debt.wait(1.0, start), Duration::from_secs(1_000_000));
+        assert_eq!(debt.wait(1e6, start), Duration::from_secs(1));
+        assert_eq!(debt.wait(f64::MAX, start + Duration::from_millis(1)), Duration::ZERO);
     }
 }

@@ -48,6 +48,7 @@ struct Plan {
     faults: Mutex<Vec<(Fault, u64)>>,
     failed: AtomicU64,
     syncs: AtomicU64,
+    moved: AtomicU64,
 }
 
 /// The operating system's files, without waiting for the device, and with failures on demand.
@@ -99,6 +100,11 @@ impl RigDisk {
     pub(crate) fn syncs(&self) -> u64 {
         self.plan.syncs.load(Ordering::Relaxed)
     }
+
+    /// How many bytes of files were read, mapped and written in all.
+    pub(crate) fn moved(&self) -> u64 {
+        self.plan.moved.load(Ordering::Relaxed)
+    }
 }
 
 impl Disk for RigDisk {
@@ -144,12 +150,16 @@ impl DiskFile for RigFile {
             self.file.write_at(&bytes[..bytes.len() / 2], position)?;
             return Err(error);
         }
+        self.plan.moved.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.file.write_at(bytes, position)
     }
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, position)
+        let read = self.file.read_at(buffer, position)?;
+        self.plan.moved.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
     fn map(&self, position: u64, length: usize) -> io::Result<Bytes> {
+        self.plan.moved.fetch_add(length as u64, Ordering::Relaxed);
         self.file.map(position, length)
     }
     fn sync(&self) -> io::Result<()> {
