@@ -1,20 +1,27 @@
-//! Group commit: one fdatasync at a time per log directory, for everybody who waits.
+//! Group commit: one round of fdatasyncs at a time per log directory, for everybody who waits.
 //!
 //! While one round is on its way to the disk, the appends of the next gather; so the slower the disk, the larger the
-//! groups. Appends that nobody waits for (acks=1 and 0) are flushed within [`LAZY_INTERVAL`].
+//! groups. The files of a round are flushed at the same time: a journal then commits once for all of them, where one
+//! after the other each waits for a commit of its own (16 files on ext4: 5 ms instead of 60). Appends that nobody waits
+//! for (acks=1 and 0) are flushed within [`LAZY_INTERVAL`].
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tracing::error;
+use tracing::{error, warn};
 
 use super::Partition;
 
 /// How long data that nobody waits for may stay in the page cache.
 pub(super) const LAZY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The door to the flushing thread.
+/// Flushes of a round that are under way at once. More threads gain little: the journal is busy with the first ones.
+const CONCURRENT_FLUSHES: usize = 16;
+/// Flushing needs next to none.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// The door to the flushing threads.
 #[derive(Clone)]
 pub(crate) struct Flusher {
     shared: Arc<Shared>,
@@ -42,7 +49,7 @@ impl Flusher {
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
         let flusher = Flusher { shared: Arc::clone(&shared) };
         let thread =
-            std::thread::Builder::new().name("flusher".into()).stack_size(256 * 1024).spawn(move || shared.run())?;
+            std::thread::Builder::new().name("flusher".into()).stack_size(STACK_BYTES).spawn(move || shared.run())?;
         Ok((flusher, thread))
     }
 
@@ -72,15 +79,12 @@ impl Flusher {
 
 impl Shared {
     fn run(&self) {
-        let mut lazy_due: Option<Instant> = None;
+        let (mut crew, mut lazy_due) = (Crew::default(), None);
         loop {
             let (round, stopping) = self.next_round(&mut lazy_due);
-            for partition in round {
-                if let Err(error) = partition.flush() {
-                    error!(partition = %partition, %error, "flushing failed; the partition takes no more writes until the broker is restarted. Check the disk");
-                }
-            }
+            crew.flush(round);
             if stopping {
+                crew.dismiss();
                 return;
             }
         }
@@ -110,7 +114,100 @@ impl Shared {
     }
 }
 
+/// The threads that share a round. They are hired when a round first has work for them.
+#[derive(Default)]
+struct Crew {
+    work: Arc<Work>,
+    hands: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Work {
+    round: Mutex<Round>,
+    /// There is something to flush, or the crew is dismissed.
+    begun: Condvar,
+    /// Nothing is left and nobody is busy.
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct Round {
+    left: Vec<Arc<Partition>>,
+    busy: usize,
+    dismissed: bool,
+}
+
+impl Crew {
+    /// Flushes all of them. This thread helps, and so a round of one wakes nobody.
+    fn flush(&mut self, partitions: Vec<Arc<Partition>>) {
+        let helpers = partitions.len().saturating_sub(1).min(CONCURRENT_FLUSHES - 1);
+        while self.hands.len() < helpers && self.hire() {}
+        lock(&self.work.round).left = partitions;
+        for _ in 0..helpers {
+            self.work.begun.notify_one();
+        }
+        self.work.lend_a_hand(lock(&self.work.round));
+        let round = lock(&self.work.round);
+        drop(self.work.done.wait_while(round, |round| round.busy > 0).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether there was a thread to be had; without one the others have more to do.
+    fn hire(&mut self) -> bool {
+        let work = Arc::clone(&self.work);
+        let hand = std::thread::Builder::new().name("flusher".into()).stack_size(STACK_BYTES).spawn(move || work.run());
+        match hand {
+            Ok(hand) => self.hands.push(hand),
+            Err(error) => {
+                warn!(%error, "no thread for flushing several files at once");
+                return false;
+            }
+        }
+        true
+    }
+
+    fn dismiss(self) {
+        lock(&self.work.round).dismissed = true;
+        self.work.begun.notify_all();
+        for hand in self.hands {
+            let _ = hand.join();
+        }
+    }
+}
+
+impl Work {
+    fn run(&self) {
+        loop {
+            let idle = |round: &mut Round| round.left.is_empty() && !round.dismissed;
+            let round = self.begun.wait_while(lock(&self.round), idle).unwrap_or_else(PoisonError::into_inner);
+            if round.dismissed {
+                return;
+            }
+            self.lend_a_hand(round);
+        }
+    }
+
+    /// Flushes one after the other until none is left.
+    fn lend_a_hand<'a>(&'a self, mut round: MutexGuard<'a, Round>) {
+        while let Some(partition) = round.left.pop() {
+            round.busy += 1;
+            drop(round);
+            flush(&partition);
+            round = lock(&self.round);
+            round.busy -= 1;
+        }
+        if round.busy == 0 {
+            self.done.notify_one();
+        }
+    }
+}
+
+fn flush(partition: &Arc<Partition>) {
+    if let Err(error) = partition.flush() {
+        error!(%partition, %error, "flushing failed; the partition takes no more writes until the broker is restarted. Check the disk");
+    }
+}
+
 /// The lists hold no invariant that a panic could break half way.
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
