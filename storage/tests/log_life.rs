@@ -5,6 +5,7 @@
 mod compacted;
 mod rig;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use compacted::{NoLimit, chunks, read};
 use protocol::records::{BatchBuilder, batches, patch};
 use rig::{RigDisk, append, config, files, idempotent, open_dir, open_one, partition, plain, tempdir, topic_id};
-use storage::{AppendError, AppendOrigin, ClosedSegment, LogConfig, LogDir, OsDisk, PartitionLog, SharedLimits};
+use storage::{AppendError, AppendOrigin, ClosedSegment, LogConfig, LogDir, OsDisk, Pace, PartitionLog, SharedLimits};
 
 const MAP_BYTES: usize = 1 << 20;
 
@@ -80,42 +81,13 @@ fn max_compaction_lag_closes_segments_of_compacted_logs_only() {
 }
 
 #[test]
-fn an_offset_too_far_from_the_first_opens_a_segment() {
-    let (disk, path) = (RigDisk::default(), tempdir());
-    let (dir, log) = open_one(&disk, path.path(), config());
-    append(&log, plain(1, 1, b"v")).unwrap();
-    log.close().unwrap();
-    drop((dir, log));
-    // As compaction leaves it: a record at the start, and the next one two thousand million later.
-    let far = i64::from(i32::MAX) - 1;
-    let mut batch = BytesMut::from(&plain(1, 2, b"far")[..]);
-    patch::set_base_offset(&mut batch, far);
-    let file = &files(path.path(), ".log")[0];
-    let both = [fs::read(file).unwrap(), batch.to_vec()].concat();
-    fs::write(file, both).unwrap();
-
-    let (dir, log) = open_one(&disk, path.path(), config());
-    assert_eq!(log.log_end_offset(), far + 1);
-    append(&log, plain(1, 3, b"last")).unwrap();
-    assert_eq!(bases(&log), [0], "the last offset that an index can hold");
-    append(&log, plain(2, 4, b"next")).unwrap();
-    assert_eq!(bases(&log), [0, far + 2]);
-    let values = |log: &PartitionLog| read(log).into_iter().map(|(offset, record)| (offset, record.value.unwrap()));
-    let expected = [(0, "v"), (far, "far"), (far + 1, "last"), (far + 2, "next"), (far + 3, "next")];
-    assert!(values(&log).eq(expected.map(|(offset, value)| (offset, value.as_bytes().to_vec()))));
-    assert_eq!(log.offset_for_timestamp(4).unwrap(), Some((far + 2, 4)));
-    drop((dir, log));
-    let (_dir, log) = open_one(&disk, path.path(), config());
-    assert_eq!((bases(&log), log.log_end_offset()), (vec![0, far + 2], far + 4), "and after a crash");
-}
-
-#[test]
 fn a_batch_across_the_largest_relative_offset_goes_to_the_next_segment_whole() {
     let (disk, path) = (RigDisk::default(), tempdir());
     let (dir, log) = open_one(&disk, path.path(), config());
     append(&log, plain(1, 1, b"v")).unwrap();
     log.close().unwrap();
     drop((dir, log));
+    // As compaction leaves it: a record at the start, and the next one two thousand million later.
     let far = i64::from(i32::MAX) - 1;
     let mut batch = BytesMut::from(&plain(1, 2, b"far")[..]);
     patch::set_base_offset(&mut batch, far);
@@ -278,4 +250,53 @@ fn a_budget_takes_closed_segments_and_the_start_stays_where_it_was_moved() {
     dir.delete_log(&log).unwrap();
     assert!(log.delete_segments_below(i64::MAX).is_err());
     assert_eq!(log.deletable_segments(), []);
+}
+
+/// Deletes what stands in front of an offset, the moment a pass has read this many batches.
+struct DeleteAfter<'a> {
+    log: &'a PartitionLog,
+    left: Cell<usize>,
+    end_offset: i64,
+}
+
+impl Pace for DeleteAfter<'_> {
+    fn spend(&self, _bytes: u64, _is_cancelled: &dyn Fn() -> bool) -> bool {
+        if self.left.replace(self.left.get().wrapping_sub(1)) == 0 {
+            self.log.delete_segments_below(self.end_offset).unwrap();
+        }
+        true
+    }
+}
+
+#[test]
+fn segments_may_be_deleted_while_they_are_compacted() {
+    let both = LogConfig { compact: true, min_cleanable_dirty_ppm: 0, segment_bytes: 300, ..config() };
+    let mut deleted = BTreeSet::new();
+    for read_before in 0..60 {
+        let (disk, path) = (RigDisk::default(), tempdir());
+        let (dir, log) = open_one(&disk, path.path(), both.clone());
+        for i in 0..20 {
+            append(&log, keyed(&format!("key {}", i % 7), &i.to_string())).unwrap();
+        }
+        let (bases, end) = (bases(&log), log.log_end_offset());
+        let middle = bases[bases.len() / 2];
+        let pace = DeleteAfter { log: &log, left: Cell::new(read_before), end_offset: middle };
+        let done = log.compact(1_000, MAP_BYTES, &pace).unwrap();
+        assert_eq!(done.expect("the rest is compacted").end_offset, *bases.last().unwrap(), "{read_before}");
+        let found = read(&log);
+        let start = log.log_start_offset();
+        assert!(found.keys().all(|offset| *offset >= start), "{read_before}");
+        let closed = found.range(..bases.last().unwrap()).filter_map(|(_, record)| record.key.clone());
+        let closed: Vec<_> = closed.collect();
+        assert_eq!(closed.len(), closed.iter().collect::<BTreeSet<_>>().len(), "{read_before}: a key twice");
+        assert!((end - 7..end).all(|offset| found.contains_key(&offset)), "{read_before}: {:?}", found.keys());
+        deleted.insert(start);
+        drop((dir, log));
+        let (_dir, log) = open_one(&disk, path.path(), both.clone());
+        assert_eq!(read(&log), found, "{read_before}: after a crash");
+        for suffix in [".cleaned", ".swap", ".deleted"] {
+            assert!(files(path.path(), suffix).is_empty(), "{suffix}");
+        }
+    }
+    assert!(deleted.len() > 1, "early, and never: {deleted:?}");
 }

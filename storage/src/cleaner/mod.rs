@@ -144,17 +144,29 @@ impl PartitionLog {
         let count = below(built.end).min(segments.len() - 1);
         let mut from = 0;
         while from < count {
-            let length = rewrite.group_length(&segments[from..=count]);
-            let group = &segments[from..from + length];
-            if !self.compact_group(&rewrite, group, &mut done)? {
-                return Ok(None);
+            if self.is_gone(&segments[from]) {
+                from += 1;
+                continue;
             }
-            from += length;
+            let length = rewrite.group_length(&segments[from..=count]);
+            match self.compact_group(&rewrite, &segments[from..from + length], &mut done) {
+                Ok(true) => from += length,
+                // Deleted under the rewriting; the rest of the log goes on.
+                _ if self.check_open().is_ok() && self.is_gone(&segments[from]) => {}
+                Ok(false) => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
         self.cleaner.cleaned_offset.store(built.end, Ordering::Release);
         self.shared.checkpoints.set_cleaned(&*self.shared.disk, &self.partition, built.end)?;
         debug!(partition = %self.partition, ?done, "compacted");
         Ok(Some(done))
+    }
+
+    /// Whether retention has taken a segment since the pass began. What compaction itself replaces, it does not come back
+    /// to.
+    fn is_gone(&self, segment: &Segment) -> bool {
+        self.segments().first().is_none_or(|first| first.base_offset() > segment.base_offset())
     }
 
     /// Puts one new segment in the place of several; false when the pass is to end.
@@ -170,21 +182,22 @@ impl PartitionLog {
         }
         let disk = &*self.shared.disk;
         let (new, rewritten) = rewrite.run(group)?;
-        done.before_bytes += before;
-        match rewritten {
+        let after = new.size();
+        let is_done = match rewritten {
             Rewritten::Interrupted => {
                 new.discard(disk)?;
-                Ok(false)
+                false
             }
             Rewritten::Same if group.len() == 1 => {
-                done.after_bytes += before;
                 new.discard(disk)?;
-                Ok(true)
+                true
             }
-            Rewritten::Same | Rewritten::Smaller => {
-                done.after_bytes += new.size();
-                self.replace_segments(group, new)
-            }
+            Rewritten::Same | Rewritten::Smaller => self.replace_segments(group, new)?,
+        };
+        if is_done {
+            done.before_bytes += before;
+            done.after_bytes += after;
         }
+        Ok(is_done)
     }
 }

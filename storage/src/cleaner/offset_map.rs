@@ -124,8 +124,12 @@ impl PartitionLog {
     ) -> Result<Option<Built>, StorageError> {
         let disk = &*self.shared.disk;
         for segment in dirty {
-            let file = segment.file(disk)?;
-            let from = segment.position_before(disk, range.start)?;
+            let opened = segment.position_before(disk, range.start).and_then(|from| Ok((segment.file(disk)?, from)));
+            let (file, from) = match opened {
+                // Retention was faster.
+                Err(_) if self.is_gone(segment) => continue,
+                opened => opened?,
+            };
             let mut why = None;
             let ended = scan(&*file, segment.path(), from..segment.size(), true, |batch, _| {
                 let stop = if batch.is_transactional() && !batch.is_control() && batch.last_offset() >= range.start {
