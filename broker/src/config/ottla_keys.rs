@@ -38,7 +38,8 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
         String,
         "The size of all partitions of this broker together above which segments are deleted, wherever the oldest is: in \
          bytes, with KiB, MiB or GiB, or as a part of the volume, such as `80%`. Active segments, internal topics and \
-         topics without `delete` in `cleanup.policy` count and stay. Unset is no limit.",
+         topics without `delete` in `cleanup.policy` count and stay. Unset is no limit. Producers are refused \
+         by `ottla.log.reserve.bytes` whatever this says, so leave room for that and for what else is on the volume.",
     )
     .check(Check::Text(check_volume_share, "bytes, or 1% to 100%"))
     .cluster_wide(),

@@ -173,7 +173,89 @@ impl Complaint {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use protocol::Uuid;
+    use protocol::records::BatchBuilder;
+    use storage::{AppendOrigin, LogConfig, LogDir, OsDisk, SharedLimits, TopicPartition};
+
+    use super::super::{DiskSpace, Flusher, SharedDisk};
     use super::*;
+
+    /// Partitions of several topics in one directory, a batch to a segment.
+    struct Node {
+        path: tempfile::TempDir,
+        dir: LogDir,
+        flusher: Flusher,
+        disk: Arc<SharedDisk>,
+        partitions: Vec<Arc<Partition>>,
+    }
+
+    fn batch(timestamp: i64) -> Bytes {
+        let mut builder = BatchBuilder::new(0);
+        builder.append(timestamp, Some(b"key"), Some(b"value"), &[]);
+        builder.build().into()
+    }
+
+    impl Node {
+        fn new() -> Node {
+            let path = tempfile::tempdir().unwrap();
+            let dir = LogDir::open(Arc::new(OsDisk), path.path(), SharedLimits::default()).unwrap();
+            let (flusher, _thread) = Flusher::start().unwrap();
+            let space = DiskSpace::new(path.path().to_owned(), Some(0));
+            let disk = Arc::new(SharedDisk { flusher: flusher.clone(), space, total: TotalRetention::default() });
+            Node { path, dir, flusher, disk, partitions: Vec::new() }
+        }
+
+        /// A partition with a record of each time; `delete` is in its `cleanup.policy`, or `compact`.
+        fn add(&mut self, topic: &str, delete: bool, timestamps: &[i64]) {
+            let config = LogConfig { segment_bytes: 80, delete, compact: !delete, ..LogConfig::default() };
+            let topic: Arc<str> = topic.into();
+            let (name, id) = (TopicPartition { topic: topic.clone(), index: 0 }, Uuid::from_random([7; 16]).unwrap());
+            let log = self.dir.open_log(&name, id, config).unwrap();
+            for timestamp in timestamps {
+                log.append_as_leader(batch(*timestamp), 0, AppendOrigin::Client, 1_000).unwrap();
+            }
+            self.partitions.push(Arc::new(Partition::new(topic, 0, id, 0, log, Arc::clone(&self.disk))));
+        }
+
+        /// Where the logs begin once all of them have at most so many batches.
+        fn starts_with(&self, batches: u64) -> Vec<i64> {
+            let limit_bytes = batches * batch(0).len() as u64;
+            self.disk.total.apply(&self.partitions, Some(limit_bytes));
+            self.partitions.iter().map(|partition| partition.log_start_offset()).collect()
+        }
+    }
+
+    impl Drop for Node {
+        fn drop(&mut self) {
+            self.flusher.stop();
+        }
+    }
+
+    #[test]
+    fn what_is_internal_compacted_or_active_counts_and_stays() {
+        let mut node = Node::new();
+        node.add("__consumer_offsets", true, &[1, 2, 3]);
+        node.add("compacted", false, &[1, 2, 3]);
+        node.add("a", true, &[10, 30, 50, 70]);
+        node.add("b", true, &[20, 40]);
+        node.add("empty", true, &[]);
+        assert_eq!(node.starts_with(12), [0, 0, 0, 0, 0], "no more than allowed");
+        assert_eq!(node.starts_with(11), [0, 0, 1, 0, 0]);
+        assert_eq!(node.starts_with(9), [0, 0, 2, 1, 0], "of 20 and 30, in two logs");
+        assert_eq!(node.starts_with(1), [0, 0, 3, 1, 0], "active segments stay");
+    }
+
+    #[test]
+    fn what_one_log_cannot_give_others_do() {
+        let mut node = Node::new();
+        node.add("sick", true, &[10, 20, 30]);
+        node.add("sound", true, &[40, 50, 60]);
+        std::fs::remove_dir_all(node.path.path().join("sick-0")).unwrap();
+        assert_eq!(node.starts_with(4)[1], 2);
+    }
 
     /// Segments of ten bytes.
     fn log(newest_ms: &[i64]) -> Vec<ClosedSegment> {
