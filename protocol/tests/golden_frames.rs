@@ -77,11 +77,17 @@ fn headers_are_those_of_kafka() {
     }
 }
 
-/// Whole frames as the broker and the client write them start with the headers that Kafka writes.
+/// Whole frames as the broker and the client write them are the headers that Kafka writes, and a body.
 #[test]
-fn frames_start_with_the_headers_of_kafka() {
-    use protocol::api::Request;
+fn frames_are_a_header_of_kafka_and_a_body() {
+    use protocol::api::{Message, Request};
     use protocol::messages::*;
+
+    fn body<M: Message>(message: &M, version: i16) -> Bytes {
+        let mut encoder = Encoder::new();
+        message.encode(&mut encoder, version);
+        encoder.into_bytes()
+    }
 
     fn check<R: Request<Response: Default> + Default>(golden: &[Golden]) {
         for version in R::VERSIONS {
@@ -90,9 +96,11 @@ fn frames_start_with_the_headers_of_kafka() {
                 header.unwrap_or_else(|| panic!("{} v{version}", R::NAME)).bytes.clone()
             };
             let request = frame::encode_request(&R::default(), version, 0x0102_0304, Some("me")).concat();
-            assert!(request[4..].starts_with(&header("request_header")), "{} v{version}", R::NAME);
+            let expected = [&header("request_header")[..], &body(&R::default(), version)].concat();
+            assert!(request[4..] == expected, "{} v{version}", R::NAME);
             let response = frame::encode_response(R::KEY, version, 0x0102_0304, &R::Response::default()).concat();
-            assert!(response[4..].starts_with(&header("response_header")), "{} v{version}", R::NAME);
+            let expected = [&header("response_header")[..], &body(&R::Response::default(), version)].concat();
+            assert!(response[4..] == expected, "{} v{version}", R::NAME);
         }
     }
     let golden: Vec<Golden> = Golden::all().collect();

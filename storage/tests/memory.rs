@@ -16,16 +16,21 @@ use storage::{LogDir, PartitionLog, SharedLimits};
 const LOGS: i32 = 1_000;
 /// Of one log without records, and of one with records that nobody uses.
 const LOG_MAX_BYTES: isize = 4 << 10;
+/// While a log is recovered, however large it is.
+const RECOVERY_MAX_BYTES: isize = 2 << 20;
 
 struct Counting;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
+/// The most that was live at once since it was last set.
+static PEAK: AtomicIsize = AtomicIsize::new(0);
 
 // SAFETY: every call goes to the system's allocator as it came.
 #[allow(unsafe_code, reason = "an allocator is unsafe by nature")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        let live = LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed) + layout.size() as isize;
+        PEAK.fetch_max(live, Ordering::Relaxed);
         // SAFETY: the caller keeps the allocator's contract.
         unsafe { System.alloc(layout) }
     }
@@ -77,6 +82,33 @@ fn logs_cost_what_they_are_allowed_to() {
 
     the_tail_cache_keeps_its_bound(&logs[0], limits.tail_cache_bytes);
     drop((logs, dir));
+    recovery_reads_blocks();
+}
+
+/// A log that is larger than the memory it may take is read from end to end after a crash.
+fn recovery_reads_blocks() {
+    const LOG_BYTES: usize = 32 << 20;
+    const BATCH_BYTES: usize = 64 << 10;
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let limits = SharedLimits { tail_cache_bytes: 0, ..SharedLimits::default() };
+    let open = || {
+        let dir = LogDir::open(Arc::new(disk.clone()), path.path(), limits).unwrap();
+        let log = dir.open_log(&partition(0), topic_id(1), config()).unwrap();
+        (dir, log)
+    };
+    let (dir, log) = open();
+    for _ in 0..LOG_BYTES / BATCH_BYTES {
+        append(&log, plain(1, 0, &[1; BATCH_BYTES])).unwrap();
+    }
+    let end = log.log_end_offset();
+    drop((dir, log));
+    let before = live();
+    PEAK.store(before, Ordering::Relaxed);
+    let (_dir, log) = open();
+    let peak = PEAK.load(Ordering::Relaxed) - before;
+    assert_eq!(log.log_end_offset(), end);
+    println!("recovery of {LOG_BYTES} bytes: {peak} bytes");
+    assert!(peak < RECOVERY_MAX_BYTES, "recovery takes {peak} bytes");
 }
 
 /// Batches come as parts of large frames. The cache must not keep the frames.

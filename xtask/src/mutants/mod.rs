@@ -1,6 +1,6 @@
 //! `cargo xtask mutants`: whether the tests notice the bugs that lose data in other people's logs.
 //!
-//! Each plant (`plants.rs`) breaks one line of a copy of the tree and names the one test that has to go red. A plant
+//! Each plant (`plants/`) breaks one line of a copy of the tree and names the one test that has to go red. A plant
 //! that no longer fits the code, or does not compile, fails the command as a surviving one does: it proves nothing.
 //! `docs/traps.md` says which trap each plant stands for.
 
@@ -9,7 +9,7 @@ mod tree;
 
 use crate::paths;
 use crate::test::process;
-use plants::{PLANTS, Plant};
+use plants::Plant;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ fn wanted(args: &[String]) -> Result<Vec<&'static Plant>, String> {
         return Err(format!("mutants: unknown flag {flag}; usage: cargo xtask mutants [NAME...]"));
     }
     let is_wanted = |plant: &&Plant| args.is_empty() || args.iter().any(|word| plant.name.starts_with(word.as_str()));
-    let mut found: Vec<&Plant> = PLANTS.iter().filter(is_wanted).collect();
+    let mut found: Vec<&Plant> = plants::all().filter(is_wanted).collect();
     if found.is_empty() {
         return Err(format!("mutants: nothing is called {}", args.join(" or ")));
     }
@@ -76,12 +76,12 @@ pub(crate) fn stale(root: &Path) -> Vec<String> {
             count => Some(format!("{}: {} has {count} times: {}", plant.name, plant.file, plant.find)),
         },
     };
-    PLANTS.iter().filter_map(check).collect()
+    plants::all().filter_map(check).collect()
 }
 
 /// Names of all plants, for whoever refers to them.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    PLANTS.iter().map(|plant| plant.name)
+    plants::all().map(|plant| plant.name)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +220,7 @@ mod tests {
         let mut all: Vec<&str> = names().collect();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), PLANTS.len());
-        assert!(PLANTS.iter().all(|plant| plant.find != plant.replace && !plant.why.is_empty()));
+        assert_eq!(all.len(), plants::all().count());
+        assert!(plants::all().all(|plant| plant.find != plant.replace && !plant.why.is_empty()));
     }
 }

@@ -1,0 +1,66 @@
+//! Bugs in the metadata log.
+
+use super::Plant;
+
+pub(super) const PLANTS: &[Plant] = &[
+    Plant {
+        name: "metadata-log-cut-in-the-middle",
+        file: "raft/src/wal/recovery.rs",
+        find: "        if let Some(reason) = end.bad {",
+        replace: "        if let Some(reason) = end.bad.filter(|_| false) {",
+        package: "raft",
+        target: "lib",
+        test: "wal::tests::a_bad_record_before_the_last_file_stops_the_start",
+        why: "topics that were created vanish without a word",
+    },
+    Plant {
+        name: "vote-not-written",
+        file: "raft/src/wal/ledger.rs",
+        find: "        self.vote = Some(vote);\n        self.plan(bytes).0\n",
+        replace: "        self.vote = Some(vote);\n        self.plan(Vec::new()).0\n",
+        package: "raft",
+        target: "lib",
+        test: "wal::tests::a_torn_end_is_cut_at_the_last_whole_record",
+        why: "a node votes twice in one term",
+    },
+    Plant {
+        name: "vote-lost-with-an-old-file",
+        file: "raft/src/wal/ledger.rs",
+        find: "        if let Some(vote) = &self.vote {",
+        replace: "        if let Some(vote) = self.vote.as_ref().filter(|_| false) {",
+        package: "raft",
+        target: "lib",
+        test: "wal::tests::behaves_like_a_list",
+        why: "the vote is purged with the file that had it",
+    },
+    Plant {
+        name: "committed-ahead-of-the-log",
+        file: "raft/src/wal/recovery.rs",
+        find: "if ledger.committed > ledger.last {",
+        replace: "if ledger.committed > ledger.last && false {",
+        package: "raft",
+        target: "lib",
+        test: "wal::tests::committed_is_kept_but_never_ahead_of_the_log",
+        why: "entries that were lost count as committed",
+    },
+    Plant {
+        name: "another-nodes-directory",
+        file: "raft/src/meta_properties.rs",
+        find: "        if found_node != node_id {",
+        replace: "        if found_node > node_id {",
+        package: "raft",
+        target: "lib",
+        test: "meta_properties::tests::another_node_or_cluster_is_refused_with_a_cure",
+        why: "two nodes answer for one another",
+    },
+    Plant {
+        name: "hole-between-entries",
+        file: "raft/src/network.rs",
+        find: "(first != expected).then(",
+        replace: "(first < expected).then(",
+        package: "raft",
+        target: "lib",
+        test: "network::tests::a_batch_with_a_hole_is_neither_sent_nor_taken",
+        why: "a member believes that it has entries that were never sent",
+    },
+];
