@@ -19,6 +19,7 @@ use crate::controller;
 use crate::coordinator::Groups;
 use crate::disk_work::{self, Writers};
 use crate::fetch_session::SessionCache;
+use crate::http::{Health, Http, Phase};
 use crate::memory::ByteBudget;
 use crate::partition::{Cleaner, Flusher, Partitions, housekeeping};
 use crate::producer_ids::ProducerIds;
@@ -34,6 +35,14 @@ pub enum BrokerError {
     #[error("cannot listen on {address}: {source}; is another broker running? Set listeners to another address")]
     Listen {
         /// The listener as configured.
+        address: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The port that `ottla.http.listener` names.
+    #[error("cannot listen on {address} for HTTP: {source}; set ottla.http.listener to a free port, or to none")]
+    ListenHttp {
+        /// As configured.
         address: String,
         /// The operating system's reason.
         source: io::Error,
@@ -161,6 +170,8 @@ pub struct RunningBroker {
     flusher: Flusher,
     flusher_thread: JoinHandle<()>,
     cleaner: Cleaner,
+    health: Arc<Health>,
+    http: Http,
 }
 
 /// Starts a broker. Returns when it serves.
@@ -172,6 +183,9 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     let config = source.resolve(&Image::default(), -1).map_err(BrokerError::Config)?;
     // Ports first: a second broker on the same machine must fail before it touches the data.
     let listeners = bind_all(&config)?;
+    let health = Health::new();
+    let http = Http::start(config.http.as_ref(), &health)
+        .map_err(|(address, source)| BrokerError::ListenHttp { address, source })?;
     let quorum = Quorum::start(config.quorum()).await?;
     let node_id = config.node_id;
     let broker_epoch = register(&quorum, &config, &listeners).await?;
@@ -196,6 +210,8 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
         producer_ids: ProducerIds::new(node_id, broker_epoch),
         connections: Connections::default(),
     });
+    health.watch(&broker);
+    health.enter(Phase::Recovering);
     let opening = Arc::clone(&broker);
     tokio::task::spawn_blocking(move || opening.partitions.open_existing()).await.map_err(io::Error::other)??;
     broker.groups.start_existing(&broker);
@@ -207,9 +223,10 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     for bound in listeners {
         tokio::spawn(server::serve(Arc::clone(&broker), bound, stopped.clone()));
     }
+    health.enter(Phase::Running);
     let (ms, topics) = (started.elapsed().as_millis() as u64, broker.image().topic_count());
     info!(node_id, topics, ms, listeners = ?addresses, "ready");
-    Ok(RunningBroker { broker, addresses, stop, flusher, flusher_thread, cleaner })
+    Ok(RunningBroker { broker, addresses, stop, flusher, flusher_thread, cleaner, health, http })
 }
 
 fn bind_all(config: &BrokerConfig) -> Result<Vec<BoundListener>, BrokerError> {
@@ -252,6 +269,11 @@ impl RunningBroker {
         &self.addresses
     }
 
+    /// Where health and metrics are served, if they are.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.address()
+    }
+
     /// Resolves if the broker cannot go on: the process must exit, and be started again.
     pub async fn failed(&self) -> BrokerError {
         BrokerError::QuorumFailed(self.broker.quorum.failed().await)
@@ -262,6 +284,7 @@ impl RunningBroker {
     /// # Errors
     /// The disk's; nothing acknowledged is lost, and the next start recovers.
     pub async fn stop(self) -> Result<(), BrokerError> {
+        self.health.enter(Phase::Stopping);
         // Nobody listens any more when every task is gone, which is as good.
         let _ = self.stop.send(true);
         let (broker, flusher, thread, cleaner) = (self.broker, self.flusher, self.flusher_thread, self.cleaner);

@@ -15,6 +15,7 @@ mod dispatch;
 mod error;
 mod fetch_session;
 mod handlers;
+mod http;
 mod logging;
 mod memory;
 mod partition;

@@ -161,6 +161,11 @@ impl PartitionLog {
         self.flushed_offset.load(Ordering::Acquire)
     }
 
+    /// Whether a flush failed, so that it takes no more writes until it is opened again.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
     /// Bytes of all segments.
     pub fn size_bytes(&self) -> u64 {
         self.segments().iter().map(|segment| segment.size()).sum()

@@ -33,7 +33,7 @@ start_broker() {
   rm -rf "$broker_dir"
   mkdir -p "$broker_dir"
   port=$(free_port)
-  local arguments=(--set "listeners=PLAINTEXT://127.0.0.1:$port" --set "log.dirs=$broker_dir/data")
+  local arguments=(--set "listeners=PLAINTEXT://127.0.0.1:$port" --set "log.dirs=$broker_dir/data" --set ottla.http.listener=none)
   for pair in "$@"; do arguments+=(--set "$pair"); done
   trap 'stop_broker' EXIT
   trap 'exit 143' TERM INT

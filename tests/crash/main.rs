@@ -14,6 +14,9 @@ mod broker_process;
 mod damage;
 mod damaged;
 mod faulty;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../system/http_client.rs"]
+mod http_client;
 mod ledger;
 mod made;
 mod reader;

@@ -7,6 +7,7 @@ use protocol::ErrorCode;
 
 use crate::broker_process::BrokerProcess;
 use crate::faulty::{Fault, create, send_once};
+use crate::http_client::get;
 use crate::reader::read;
 
 const BEFORE: i64 = 3;
@@ -82,11 +83,14 @@ async fn after_a_failed_flush_nothing_is_acknowledged_until_a_restart() {
     for _ in 0..3 {
         assert_refused(&cluster).await;
     }
+    let ready = get(&broker.http_address(), "/readyz");
+    assert!(ready.status == 503 && ready.body.contains("log directory offline"), "{} {}", ready.status, ready.body);
     send_once(&cluster, "well", b"meanwhile").await.unwrap();
     assert_eq!(values(&cluster, "sick").await[..BEFORE as usize], expected("")[..BEFORE as usize]);
     broker.stop();
     assert!(!broker.data_dir().join(".kafka_cleanshutdown").exists(), "nobody knows what is on the disk");
     let broker = broker.restart();
+    assert_eq!(get(&broker.http_address(), "/readyz").status, 200);
     let cluster = Cluster::connect(&broker.address, "test").await.unwrap();
     let found = values(&cluster, "sick").await;
     assert_eq!(found[..BEFORE as usize], expected("")[..BEFORE as usize]);

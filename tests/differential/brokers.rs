@@ -79,7 +79,7 @@ impl Ottla {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
         let listeners = format!("listeners=PLAINTEXT://{address}");
         let data = format!("log.dirs={}", dir.join("data").display());
-        for setting in [&listeners, &data, "node.id=1"] {
+        for setting in [&listeners, &data, "node.id=1", "ottla.http.listener=none"] {
             command.args(["--set", setting]);
         }
         for setting in SETTINGS {

@@ -37,6 +37,7 @@ impl Broker {
 fn start_process(directory: &TempDir, listen: &str, words: &[&str]) -> (Child, String) {
     let mut process = ottla()
         .args(words)
+        .args(["--set", "ottla.http.listener=none"])
         .args(["--set", &format!("listeners=PLAINTEXT://{listen}"), "--set", "num.partitions=1"])
         .args(["--set", &format!("log.dirs={}", directory.path().display())])
         .stderr(Stdio::piped())

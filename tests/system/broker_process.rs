@@ -45,6 +45,7 @@ impl BrokerProcess {
     fn spawn(mut command: Command, directory: Arc<TempDir>, settings: Vec<String>) -> BrokerProcess {
         let begun = Instant::now();
         command.args(["--set", "listeners=PLAINTEXT://127.0.0.1:0"]);
+        command.args(["--set", "ottla.http.listener=127.0.0.1:0"]);
         command.args(["--set", &format!("log.dirs={}", directory.path().join("data").display())]);
         for setting in &settings {
             command.args(["--set", setting]);
@@ -89,6 +90,13 @@ impl BrokerProcess {
             assert!(begun.elapsed() < DEADLINE, "no line with {words:?} in:\n{log}");
             std::thread::yield_now();
         }
+    }
+
+    /// Where it serves health and metrics.
+    pub(crate) fn http_address(&self) -> String {
+        let line = self.await_line(&["over HTTP", "address="]);
+        let (_, address) = line.split_once("address=").expect("it was looked for");
+        address.trim().to_string()
     }
 
     /// Its process id.

@@ -10,6 +10,8 @@ mod costs;
 mod durability;
 mod full_disk;
 mod groups;
+mod http;
+mod http_client;
 mod restart;
 mod retention;
 mod total_retention;

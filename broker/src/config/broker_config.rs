@@ -8,6 +8,7 @@ use raft::QuorumConfig;
 use state::group::GroupConfig;
 use storage::SharedLimits;
 
+use super::http_listener::HttpListener;
 use super::key::Value;
 use super::layers::Layers;
 use super::limits::{self, Limits};
@@ -39,6 +40,8 @@ pub(crate) struct BrokerConfig {
     pub(crate) node_id: i32,
     pub(crate) rack: Option<String>,
     pub(crate) listeners: Vec<Arc<Listener>>,
+    /// `None`: no health, no metrics.
+    pub(crate) http: Option<HttpListener>,
     cluster_id: Option<String>,
     data_dir: PathBuf,
     pub(crate) limits: Limits,
@@ -90,6 +93,10 @@ impl BrokerConfig {
             keep(problem);
             Vec::new()
         });
+        let http = values.http(listeners.first()).unwrap_or_else(|problem| {
+            keep(problem);
+            None
+        });
         let data_dir = values.data_dir().unwrap_or_else(|problem| {
             keep(problem);
             PathBuf::new()
@@ -104,6 +111,7 @@ impl BrokerConfig {
         let config = BrokerConfig {
             node_id,
             rack: values.text("broker.rack"),
+            http,
             listeners: listeners.into_iter().map(Arc::new).collect(),
             cluster_id: values.text("ottla.cluster.id"),
             data_dir,
@@ -273,6 +281,12 @@ impl Reader<'_> {
             listeners::advertise(&advertised, &mut found).map_err(place("advertised.listeners"))?;
         }
         Ok(found)
+    }
+
+    fn http(&self, kafka: Option<&Listener>) -> Result<Option<HttpListener>, String> {
+        let setting = self.text("ottla.http.listener");
+        HttpListener::resolve(setting.as_deref(), kafka)
+            .map_err(|problem| format!("{}: {problem}", self.0.source().place("ottla.http.listener")))
     }
 
     fn data_dir(&self) -> Result<PathBuf, String> {

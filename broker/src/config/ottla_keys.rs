@@ -1,5 +1,6 @@
 //! Keys of our own, under `ottla.`. An unknown one is refused: here a typing error has no other broker to be meant for.
 
+use super::http_listener;
 use super::key::Kind::{Long, String};
 use super::key::{Check, ConfigKey as Key};
 use super::size::{check_size, check_volume_share};
@@ -23,6 +24,14 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
     )
     .check(Check::OneOf(DURABILITIES))
     .cluster_wide(),
+    Key::unset(
+        "ottla.http.listener",
+        String,
+        "Where `/livez`, `/readyz`, `/metrics` and `/version` are served: `host:port`, an empty host is every address, \
+         port 0 a free one; `none` is nowhere. The default is port 8080 on the host of the first of `listeners`, and \
+         nothing when that port is taken.",
+    )
+    .check(Check::Text(http_listener::check, "host:port, or none")),
     Key::broker("ottla.log.level", String, "info", "How much is logged.")
         .check(Check::OneOf(&["error", "warn", "info", "debug", "trace"])),
     Key::unset(

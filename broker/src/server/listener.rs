@@ -35,6 +35,15 @@ pub(crate) struct BoundListener {
 /// # Errors
 /// The operating system's, when the address is in use or not ours.
 pub(crate) fn bind(listener: Arc<Listener>) -> io::Result<BoundListener> {
+    let socket = bind_tcp(&listener)?;
+    Ok(BoundListener { listener, address: socket.local_addr()?, socket })
+}
+
+/// The same, of any protocol.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn bind_tcp(listener: &Listener) -> io::Result<TcpListener> {
     let address = listener.bind_address()?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted broker must not wait for the old one's connections to time out.
@@ -46,8 +55,7 @@ pub(crate) fn bind(listener: Arc<Listener>) -> io::Result<BoundListener> {
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let socket = TcpListener::from_std(socket.into())?;
-    Ok(BoundListener { listener, address: socket.local_addr()?, socket })
+    TcpListener::from_std(socket.into())
 }
 
 /// Accepts connections until `stop` changes.

@@ -8,4 +8,4 @@ mod writer;
 
 pub(crate) use connection::ConnectionInfo;
 pub(crate) use frame_reader::Frame;
-pub(crate) use listener::{BoundListener, Connections, bind, serve};
+pub(crate) use listener::{BoundListener, Connections, bind, bind_tcp, serve};
