@@ -150,7 +150,7 @@ async fn the_cleaner_rests_while_it_is_disabled_and_keeps_to_its_memory() {
         producer.send(TOPIC, 0, &some.iter().map(record).collect::<Vec<_>>()).await.unwrap();
     }
     broker.stop();
-    assert_eq!(passes(&broker), [], "it is disabled");
+    assert_eq!(passes(&broker), Vec::<usize>::new(), "it is disabled");
     drop(broker);
 
     let memory_bytes = 1 << 20;
