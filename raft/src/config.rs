@@ -1,8 +1,10 @@
 //! How a quorum is set up.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use openraft::SnapshotPolicy;
+use storage::{Disk, OsDisk};
 
 use crate::error::RaftError;
 
@@ -12,6 +14,8 @@ pub const METADATA_DIR: &str = "ottla-metadata";
 /// How a quorum is set up. [`QuorumConfig::new`] has values that fit.
 #[derive(Clone, Debug)]
 pub struct QuorumConfig {
+    /// Where everything is kept.
+    pub disk: Arc<dyn Disk>,
     /// The data directory. `meta.properties` and [`METADATA_DIR`] are in it; it is created if need be.
     pub dir: PathBuf,
     /// node.id, at least 0.
@@ -34,6 +38,7 @@ impl QuorumConfig {
     /// The recommended set-up: a lost leader is replaced in 0.9 to 1.4 s, and a pause of 0.9 s is survived.
     pub fn new(dir: impl Into<PathBuf>, node_id: i32) -> QuorumConfig {
         QuorumConfig {
+            disk: Arc::new(OsDisk),
             dir: dir.into(),
             node_id,
             cluster_id: None,

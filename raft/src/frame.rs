@@ -2,6 +2,9 @@
 //!
 //! The length counts kind and payload; the checksum covers the length too, so a run of zeros (what a crash may leave
 //! at the end of a file) is never a record.
+//!
+//! Where records are appended over time, each may be chained to the one before it: its checksum then covers that one's
+//! as well. What an older file left on the disk is no continuation then, however whole it is.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -22,6 +25,27 @@ pub(crate) fn encode(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<
     out[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
 }
 
+/// Chains whole records to each other, and the first to a record with the checksum `seed`. Answers the last checksum.
+pub(crate) fn chain(records: &mut [u8], mut seed: u32) -> u32 {
+    let mut rest = records;
+    while let Some((header, behind)) = rest.split_first_chunk_mut::<HEADER_BYTES>() {
+        let (length, plain) = split_header(*header);
+        seed = link(plain, seed);
+        header[4..].copy_from_slice(&seed.to_le_bytes());
+        rest = behind.get_mut(length as usize..).unwrap_or_default();
+    }
+    seed
+}
+
+fn link(plain: u32, seed: u32) -> u32 {
+    crc32c::crc32c_append(plain, &seed.to_le_bytes())
+}
+
+/// The checksum of the record at the start of `bytes`.
+pub(crate) fn checksum_of(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or(0, |header| split_header(*header).1)
+}
+
 fn checksum(length: u32, body: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&length.to_le_bytes()), body)
 }
@@ -32,6 +56,9 @@ pub(crate) struct Frame<'a> {
     pub(crate) position: u64,
     /// Header, kind and payload, in bytes.
     pub(crate) size: usize,
+    pub(crate) checksum: u32,
+    /// The checksum that it is chained to, if it is.
+    pub(crate) seed: Option<u32>,
     pub(crate) kind: u8,
     pub(crate) payload: &'a [u8],
 }
@@ -49,17 +76,23 @@ pub(crate) enum ReadError {
 pub(crate) struct FrameReader<R> {
     input: BufReader<R>,
     position: u64,
+    seed: Option<u32>,
     body: Vec<u8>,
 }
 
 impl<R: Read> FrameReader<R> {
     pub(crate) fn new(input: R) -> Self {
-        FrameReader { input: BufReader::with_capacity(64 * 1024, input), position: 0, body: Vec::new() }
+        FrameReader { input: BufReader::with_capacity(64 * 1024, input), position: 0, seed: None, body: Vec::new() }
     }
 
     /// Where the next record starts: the end of the last good one.
     pub(crate) fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The records that follow are chained, the next one to this checksum.
+    pub(crate) fn chained_to(&mut self, seed: u32) {
+        self.seed = Some(seed);
     }
 
     /// The next record, or `None` where the file ends right behind the last one.
@@ -80,12 +113,15 @@ impl<R: Read> FrameReader<R> {
         if read < size {
             return Err(ReadError::Bad("a record is cut short"));
         }
-        if checksum(length, &self.body) != expected {
+        let (plain, seed) = (checksum(length, &self.body), self.seed);
+        if seed.map_or(plain, |seed| link(plain, seed)) != expected {
             return Err(ReadError::Bad("the checksum of a record does not match"));
         }
+        self.seed = seed.map(|_| expected);
         let position = self.position;
         self.position += (HEADER_BYTES + size) as u64;
-        Ok(Some(Frame { position, size: HEADER_BYTES + size, kind: self.body[0], payload: &self.body[1..] }))
+        let (size, kind) = (HEADER_BYTES + size, self.body[0]);
+        Ok(Some(Frame { position, size, checksum: expected, seed, kind, payload: &self.body[1..] }))
     }
 
     fn read_exact_into(&mut self, bytes: &mut [u8]) -> Result<(), ReadError> {
@@ -96,13 +132,13 @@ impl<R: Read> FrameReader<R> {
     }
 }
 
-/// Kind and payload of a record that lies in `bytes` as a whole.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(u8, &[u8]), ReadError> {
+/// Kind and payload of a record that lies in `bytes` as a whole and is chained to `seed`.
+pub(crate) fn decode(bytes: &[u8], seed: u32) -> Result<(u8, &[u8]), ReadError> {
     let Some((header, body)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         return Err(ReadError::Bad("the header of a record is cut short"));
     };
     let (length, expected) = split_header(*header);
-    if body.len() != length as usize || checksum(length, body) != expected {
+    if body.len() != length as usize || link(checksum(length, body), seed) != expected {
         return Err(ReadError::Bad("the checksum of a record does not match"));
     }
     match body.split_first() {
@@ -129,16 +165,21 @@ mod tests {
 
     #[test]
     fn records_are_read_as_written() {
-        let bytes = two_records();
+        let mut bytes = two_records();
+        assert_eq!(chain(&mut bytes, 7), checksum_of(&bytes[14..]));
         let mut reader = FrameReader::new(&bytes[..]);
+        reader.chained_to(7);
         let first = reader.next().unwrap().unwrap();
         assert_eq!((first.position, first.kind, first.payload), (0, 1, &b"first"[..]));
         let size = first.size;
-        assert_eq!(decode(&bytes[..size]).unwrap(), (1, &b"first"[..]));
+        assert_eq!(decode(&bytes[..size], 7).unwrap(), (1, &b"first"[..]));
         let second = reader.next().unwrap().unwrap();
         assert_eq!((second.position, second.kind, second.payload), (size as u64, 2, &b""[..]));
         assert!(reader.next().unwrap().is_none());
         assert_eq!(reader.position(), bytes.len() as u64);
+        let mut elsewhere = FrameReader::new(&bytes[..]);
+        elsewhere.chained_to(8);
+        assert!(elsewhere.next().is_err());
     }
 
     #[test]
@@ -163,7 +204,7 @@ mod tests {
     fn zeros_and_giant_lengths_are_no_records() {
         assert!(FrameReader::new(&[0; 64][..]).next().is_err());
         assert!(FrameReader::new(&[0xff; 64][..]).next().is_err());
-        assert!(decode(&[0; 8]).is_err());
-        assert!(decode(&[]).is_err());
+        assert!(decode(&[0; 8], 0).is_err());
+        assert!(decode(&[], 0).is_err());
     }
 }

@@ -12,8 +12,8 @@
 
 mod config;
 mod error;
-mod files;
 mod frame;
+mod listing;
 mod meta_properties;
 mod network;
 mod proposals;
@@ -22,6 +22,9 @@ mod snapshot;
 mod state_machine;
 mod types;
 mod wal;
+
+#[cfg(test)]
+mod power_loss;
 
 pub use config::{METADATA_DIR, QuorumConfig};
 pub use error::{ProposeError, RaftError};

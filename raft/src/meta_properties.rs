@@ -5,14 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use protocol::Uuid;
+use storage::{Disk, files};
 
 use crate::error::RaftError;
-use crate::files;
 
 const FILE_NAME: &str = "meta.properties";
 const VERSION: &str = "1";
@@ -30,24 +28,36 @@ impl MetaProperties {
     ///
     /// `cluster_id` is the one that was configured, if any: a new directory gets it, or an invented one; an existing
     /// directory must have it.
-    pub(crate) fn open(dir: &Path, node_id: i32, cluster_id: Option<&str>) -> Result<MetaProperties, RaftError> {
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        node_id: i32,
+        cluster_id: Option<&str>,
+    ) -> Result<MetaProperties, RaftError> {
         let path = dir.join(FILE_NAME);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let cluster_id = match cluster_id {
-                    Some(configured) => check_cluster_id(configured)?.to_owned(),
-                    None => random_uuid()?.to_string(),
-                };
-                let new = MetaProperties { cluster_id, node_id, directory_id: random_uuid()? };
-                new.write(&path, &BTreeMap::new())?;
-                return Ok(new);
-            }
-            Err(error) => return Err(RaftError::io("read", &path)(error)),
+        let Some(found) = files::read_file(disk, &path).map_err(RaftError::io("read", &path))? else {
+            let cluster_id = match cluster_id {
+                Some(configured) => check_cluster_id(configured)?.to_owned(),
+                None => random_uuid()?.to_string(),
+            };
+            let new = MetaProperties { cluster_id, node_id, directory_id: random_uuid()? };
+            new.write(disk, &path, &BTreeMap::new())?;
+            return Ok(new);
         };
-        Self::check(&path, &parse(&text), node_id, cluster_id)
+        // The run that wrote it may have been killed before its name was durable.
+        disk.sync_dir(dir).map_err(RaftError::io("flush", dir))?;
+        let found = String::from_utf8_lossy(&found);
+        let found = parse(&found);
+        let mut properties = Self::check(&path, &found, node_id, cluster_id)?;
+        // Kafka before 3.7 wrote none.
+        if properties.directory_id.is_zero() {
+            properties.directory_id = random_uuid()?;
+            properties.write(disk, &path, &found)?;
+        }
+        Ok(properties)
     }
 
+    /// The properties; a directory without an id has none yet.
     fn check(
         path: &Path,
         found: &BTreeMap<&str, &str>,
@@ -84,22 +94,17 @@ impl MetaProperties {
         }
         let mut properties =
             MetaProperties { cluster_id: (*found_cluster).to_owned(), node_id, directory_id: Uuid::ZERO };
-        match found.get("directory.id") {
-            Some(id) => match id.parse() {
+        if let Some(id) = found.get("directory.id") {
+            match id.parse() {
                 Ok(id) => properties.directory_id = id,
                 Err(error) => return mismatch(format!("directory.id={id} is not an id: {error}")),
-            },
-            // Kafka before 3.7 wrote none.
-            None => {
-                properties.directory_id = random_uuid()?;
-                properties.write(path, found)?;
             }
         }
         Ok(properties)
     }
 
     /// Writes the file durably, with whatever else stood in it.
-    fn write(&self, path: &Path, others: &BTreeMap<&str, &str>) -> Result<(), RaftError> {
+    fn write(&self, disk: &dyn Disk, path: &Path, others: &BTreeMap<&str, &str>) -> Result<(), RaftError> {
         let (node_id, directory_id) = (self.node_id.to_string(), self.directory_id.to_string());
         let mut all = others.clone();
         all.insert("version", VERSION);
@@ -110,7 +115,7 @@ impl MetaProperties {
         for (key, value) in all {
             writeln!(text, "{key}={value}").expect("a string takes everything");
         }
-        files::replace(path, |file| file.write_all(text.as_bytes())).map_err(RaftError::io("write", path))
+        files::write_file(disk, path, text.as_bytes()).map_err(RaftError::io("write", path))
     }
 }
 
@@ -147,14 +152,18 @@ pub(crate) fn random_uuid() -> Result<Uuid, RaftError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use storage::OsDisk;
+
     use super::*;
 
     #[test]
     fn a_directory_keeps_its_ids() {
         let dir = tempfile::tempdir().unwrap();
-        let first = MetaProperties::open(dir.path(), 7, None).unwrap();
-        assert_eq!(MetaProperties::open(dir.path(), 7, None).unwrap(), first);
-        assert_eq!(MetaProperties::open(dir.path(), 7, Some(&first.cluster_id)).unwrap(), first);
+        let first = MetaProperties::open(&OsDisk, dir.path(), 7, None).unwrap();
+        assert_eq!(MetaProperties::open(&OsDisk, dir.path(), 7, None).unwrap(), first);
+        assert_eq!(MetaProperties::open(&OsDisk, dir.path(), 7, Some(&first.cluster_id)).unwrap(), first);
         let text = fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
         assert!(text.contains("version=1\n") && text.contains("node.id=7\n"), "{text}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
@@ -163,10 +172,10 @@ mod tests {
     #[test]
     fn another_node_or_cluster_is_refused_with_a_cure() {
         let dir = tempfile::tempdir().unwrap();
-        MetaProperties::open(dir.path(), 1, Some("mine")).unwrap();
-        let error = MetaProperties::open(dir.path(), 2, None).unwrap_err().to_string();
+        MetaProperties::open(&OsDisk, dir.path(), 1, Some("mine")).unwrap();
+        let error = MetaProperties::open(&OsDisk, dir.path(), 2, None).unwrap_err().to_string();
         assert!(error.contains("set node.id=1"), "{error}");
-        let error = MetaProperties::open(dir.path(), 1, Some("yours")).unwrap_err().to_string();
+        let error = MetaProperties::open(&OsDisk, dir.path(), 1, Some("yours")).unwrap_err().to_string();
         assert!(error.contains("belongs to cluster mine"), "{error}");
     }
 
@@ -179,10 +188,10 @@ mod tests {
             "#\n#Fri Nov 21 08:00:00 UTC 2025\ncluster.id=4L6g3nShT-eMCtK--X86sw\nextra=1\nnode.id=1\nversion=1\n",
         )
         .unwrap();
-        let found = MetaProperties::open(dir.path(), 1, None).unwrap();
+        let found = MetaProperties::open(&OsDisk, dir.path(), 1, None).unwrap();
         assert_eq!(found.cluster_id, "4L6g3nShT-eMCtK--X86sw");
         assert!(!found.directory_id.is_zero());
-        assert_eq!(MetaProperties::open(dir.path(), 1, None).unwrap(), found);
+        assert_eq!(MetaProperties::open(&OsDisk, dir.path(), 1, None).unwrap(), found);
         assert!(fs::read_to_string(&path).unwrap().contains("extra=1\n"));
     }
 
@@ -192,9 +201,9 @@ mod tests {
         for text in ["", "version=0\nbroker.id=1\n", "version=1\nnode.id=1\n", "version=1\ncluster.id=x\nnode.id=one\n"]
         {
             fs::write(dir.path().join(FILE_NAME), text).unwrap();
-            let error = MetaProperties::open(dir.path(), 1, None);
+            let error = MetaProperties::open(&OsDisk, dir.path(), 1, None);
             assert!(matches!(error, Err(RaftError::Mismatch { .. })), "{text:?}: {error:?}");
         }
-        assert!(MetaProperties::open(&dir.path().join("none"), 1, Some("two words")).is_err());
+        assert!(MetaProperties::open(&OsDisk, &dir.path().join("none"), 1, Some("two words")).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! The quorum as a broker sees it.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
 use std::future::Future;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,12 @@ use openraft::ServerState;
 use openraft::error::{InitializeError, RaftError as OpenraftError};
 use protocol::Uuid;
 use state::cluster::{Applied, Command, Image};
+use storage::{Disk, files};
 use tokio::sync::watch;
 
 use crate::config::{METADATA_DIR, QuorumConfig};
 use crate::error::{ProposeError, RaftError};
-use crate::files;
+use crate::listing;
 use crate::meta_properties::MetaProperties;
 use crate::network::{Network, NoPeers, Transport};
 use crate::proposals::Proposals;
@@ -26,6 +27,9 @@ use crate::wal::WalStore;
 
 /// How long a start may take: generous, because a disk may be slow and the log long.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Ends when it is dropped.
+pub(crate) type Lock = Box<dyn Send + Sync>;
 
 /// One member of the metadata quorum. Clones are the same member.
 #[derive(Clone)]
@@ -39,7 +43,7 @@ struct Inner {
     meta: MetaProperties,
     stopping: AtomicBool,
     /// Keeps other processes out of the directory until everything is on disk.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Lock>>,
 }
 
 /// Where the quorum stands, for metrics and DescribeQuorum.
@@ -236,55 +240,69 @@ impl Quorum {
 /// What is read from disk before openraft starts.
 struct Opened {
     meta: MetaProperties,
-    lock: File,
+    lock: Lock,
     wal: WalStore,
     machine: StateMachine,
 }
 
 impl Opened {
     fn open(config: &QuorumConfig) -> Result<Opened, RaftError> {
-        files::create_dir(&config.dir)?;
-        let dir = config.dir.join(METADATA_DIR);
-        // Whose directory it is comes first: a wrong mount must not be touched.
-        let meta = MetaProperties::open(&config.dir, config.node_id, config.cluster_id.as_deref())?;
-        files::create_dir(&dir)?;
-        let lock = lock(&dir)?;
-        remove_unfinished(&dir)?;
-        let machine = StateMachine::open(dir.clone())?;
-        let wal = WalStore::open(dir.clone())?;
-        if wal.purged() > machine.last_applied() {
-            return Err(RaftError::Corrupt {
-                path: dir,
-                position: 0,
-                reason: format!(
-                    "the log begins after {:?}, but the newest snapshot that can be read ends at {:?}",
-                    wal.purged(),
-                    machine.last_applied()
-                ),
-            });
-        }
+        let Directory { dir, meta, lock } = Directory::open(config)?;
+        let machine = StateMachine::open(Arc::clone(&config.disk), dir.clone())?;
+        let wal = WalStore::open(Arc::clone(&config.disk), dir.clone())?;
+        check_no_gap(dir, &wal, &machine)?;
         Ok(Opened { meta, lock, wal, machine })
     }
 }
 
-fn lock(dir: &Path) -> Result<File, RaftError> {
-    let path: PathBuf = dir.join(".lock");
-    let file = File::create(&path).map_err(RaftError::io("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RaftError::InUse { path: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(RaftError::io("lock", &path)(source)),
+/// A data directory that is ours.
+pub(crate) struct Directory {
+    /// Where the log and the snapshots are.
+    pub(crate) dir: PathBuf,
+    pub(crate) meta: MetaProperties,
+    pub(crate) lock: Lock,
+}
+
+impl Directory {
+    pub(crate) fn open(config: &QuorumConfig) -> Result<Directory, RaftError> {
+        let disk = &*config.disk;
+        files::create_dir(disk, &config.dir).map_err(RaftError::io("create", &config.dir))?;
+        let dir = config.dir.join(METADATA_DIR);
+        // Whose directory it is comes first: a wrong mount must not be touched.
+        let meta = MetaProperties::open(disk, &config.dir, config.node_id, config.cluster_id.as_deref())?;
+        files::create_dir(disk, &dir).map_err(RaftError::io("create", &dir))?;
+        let lock = lock(disk, &dir)?;
+        remove_unfinished(disk, &dir)?;
+        // A run that was killed may have left names that are visible and not durable yet.
+        disk.sync_dir(&dir).map_err(RaftError::io("flush", &dir))?;
+        Ok(Directory { dir, meta, lock })
     }
 }
 
+/// Between the snapshot and the log nothing may be missing.
+pub(crate) fn check_no_gap(dir: PathBuf, wal: &WalStore, machine: &StateMachine) -> Result<(), RaftError> {
+    let (purged, applied) = (wal.purged(), machine.last_applied());
+    if purged <= applied {
+        return Ok(());
+    }
+    let reason =
+        format!("the log begins after {purged:?}, but the newest snapshot that can be read ends at {applied:?}");
+    Err(RaftError::Corrupt { path: dir, position: 0, reason })
+}
+
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<Lock, RaftError> {
+    let path: PathBuf = dir.join(".lock");
+    disk.lock(&path).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => RaftError::InUse { path: dir.to_owned() },
+        _ => RaftError::io("lock", &path)(error),
+    })
+}
+
 /// Removes what a crash left half written.
-fn remove_unfinished(dir: &Path) -> Result<(), RaftError> {
-    for path in files::list(dir, files::UNFINISHED)? {
-        match std::fs::remove_file(&path) {
-            // A quorum that this process has shut down may just have finished its last snapshot.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            removed => removed.map_err(RaftError::io("remove", &path))?,
-        }
+fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), RaftError> {
+    for path in listing::list(disk, dir, files::UNFINISHED_SUFFIX)? {
+        // A quorum that this process has shut down may just have finished its last snapshot.
+        files::remove_if_there(disk, &path).map_err(RaftError::io("remove", &path))?;
     }
     Ok(())
 }

@@ -4,21 +4,22 @@
 //! counts and checksums everything before it. It is written beside its place and renamed, so a snapshot under its
 //! name is whole; if the disk spoils it later, the one before it is used, and the log still holds what came after.
 
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use state::cluster::Image;
+use storage::Disk;
+use storage::files::{self, FileReader};
 
 use crate::error::RaftError;
-use crate::files;
 use crate::frame::{self, FrameReader, ReadError};
+use crate::listing::list;
 use crate::types::SnapshotMeta;
 
 /// The newest snapshots that are kept: the second for the day the first cannot be read.
 const SNAPSHOTS_KEPT: usize = 2;
-const EXTENSION: &str = "snapshot";
+const SUFFIX: &str = ".snapshot";
 const FORMAT_VERSION: u16 = 1;
 
 const HEADER: u8 = 16;
@@ -55,19 +56,20 @@ pub(crate) struct Loaded {
 pub(crate) fn snapshot_id(last: Option<&crate::types::LogId>) -> String {
     match last {
         Some(last) => format!("{:020}-{:020}-{}", last.index, last.leader_id.term, last.leader_id.node_id),
-        None => "empty".to_owned(),
+        // Sorts before all others: the newest snapshot is the one with the last name.
+        None => "-empty".to_owned(),
     }
 }
 
 /// Where a peer's snapshot is received.
 pub(crate) fn receiving(dir: &Path) -> SnapshotFile {
-    SnapshotFile { path: dir.join(format!("received.{}", files::UNFINISHED)) }
+    SnapshotFile { path: dir.join(format!("received{}", files::UNFINISHED_SUFFIX)) }
 }
 
 /// Writes a snapshot, durably, and removes those that are no longer needed. Blocks.
-pub(crate) fn write(dir: &Path, meta: &SnapshotMeta, image: &Image) -> io::Result<PathBuf> {
-    let path = dir.join(format!("snapshot-{}.{EXTENSION}", snapshot_id(meta.last_log_id.as_ref())));
-    files::replace(&path, |file| {
+pub(crate) fn write(disk: &dyn Disk, dir: &Path, meta: &SnapshotMeta, image: &Image) -> io::Result<PathBuf> {
+    let path = dir.join(format!("snapshot-{}{SUFFIX}", snapshot_id(meta.last_log_id.as_ref())));
+    files::replace_file(disk, &path, |file| {
         let mut out = Checksummed { out: file, crc: 0, buffer: Vec::new() };
         out.put(HEADER, &Header { version: FORMAT_VERSION, meta: meta.clone() })?;
         let mut records = 0;
@@ -78,7 +80,7 @@ pub(crate) fn write(dir: &Path, meta: &SnapshotMeta, image: &Image) -> io::Resul
         let crc32c = out.crc;
         out.put(FOOTER, &Footer { records, crc32c })
     })?;
-    remove_old(dir);
+    remove_old(disk, dir);
     Ok(path)
 }
 
@@ -101,11 +103,11 @@ impl<W: Write> Checksummed<'_, W> {
     }
 }
 
-fn remove_old(dir: &Path) {
-    let Ok(mut found) = files::list(dir, EXTENSION) else { return };
+fn remove_old(disk: &dyn Disk, dir: &Path) {
+    let Ok(mut found) = list(disk, dir, SUFFIX) else { return };
     found.truncate(found.len().saturating_sub(SNAPSHOTS_KEPT));
     for path in found {
-        if let Err(error) = fs::remove_file(&path) {
+        if let Err(error) = disk.remove_file(&path) {
             tracing::warn!(%error, path = %path.display(), "an old snapshot stays");
         }
     }
@@ -114,14 +116,14 @@ fn remove_old(dir: &Path) {
 /// Reads the newest snapshot that is whole, if there is any. Blocks.
 ///
 /// A newer one that is not whole is set aside with a warning, not trusted and not removed.
-pub(crate) fn read_newest(dir: &Path) -> Result<Option<Loaded>, RaftError> {
-    for path in files::list(dir, EXTENSION)?.into_iter().rev() {
-        match read(&path) {
+pub(crate) fn read_newest(disk: &dyn Disk, dir: &Path) -> Result<Option<Loaded>, RaftError> {
+    for path in list(disk, dir, SUFFIX)?.into_iter().rev() {
+        match read(disk, &path) {
             Ok(loaded) => return Ok(Some(loaded)),
             Err(RaftError::Corrupt { path, position, reason }) => {
                 tracing::error!(path = %path.display(), position, reason, "a snapshot of the metadata is corrupt");
                 let aside = path.with_extension("corrupt");
-                fs::rename(&path, &aside).map_err(RaftError::io("rename", &path))?;
+                disk.rename(&path, &aside).map_err(RaftError::io("rename", &path))?;
             }
             Err(other) => return Err(other),
         }
@@ -130,9 +132,9 @@ pub(crate) fn read_newest(dir: &Path) -> Result<Option<Loaded>, RaftError> {
 }
 
 /// Reads a snapshot. Blocks.
-pub(crate) fn read(path: &Path) -> Result<Loaded, RaftError> {
-    let file = File::open(path).map_err(RaftError::io("open", path))?;
-    let mut frames = FrameReader::new(file);
+pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Result<Loaded, RaftError> {
+    let file = disk.open(path, false).map_err(RaftError::io("open", path))?;
+    let mut frames = FrameReader::new(FileReader::new(file));
     let mut meta = None;
     let mut image = Image::default();
     let (mut records, mut crc) = (0, 0);

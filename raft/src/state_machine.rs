@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, StorageIOError};
 use state::cluster::Image;
+use storage::Disk;
 use tokio::sync::watch;
 
 use crate::error::RaftError;
@@ -44,6 +45,7 @@ impl Published {
 
 /// The image, and how much of the log is in it.
 pub(crate) struct StateMachine {
+    disk: Arc<dyn Disk>,
     dir: Arc<Path>,
     image: Image,
     last_applied: Option<LogId>,
@@ -57,8 +59,9 @@ type Newest = Arc<std::sync::Mutex<Option<(SnapshotMeta, PathBuf)>>>;
 
 impl StateMachine {
     /// Loads the newest snapshot of `dir`, if there is one. Blocks while it reads.
-    pub(crate) fn open(dir: PathBuf) -> Result<StateMachine, RaftError> {
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> Result<StateMachine, RaftError> {
         let mut machine = StateMachine {
+            disk,
             dir: dir.into(),
             image: Image::default(),
             last_applied: None,
@@ -66,7 +69,7 @@ impl StateMachine {
             newest: Newest::default(),
             published: Arc::new(Published::new(Image::default())),
         };
-        if let Some(loaded) = snapshot::read_newest(&machine.dir)? {
+        if let Some(loaded) = snapshot::read_newest(&*machine.disk, &machine.dir)? {
             machine.image = loaded.image;
             machine.last_applied = loaded.meta.last_log_id;
             machine.membership = loaded.meta.last_membership.clone();
@@ -132,6 +135,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             snapshot_id: snapshot::snapshot_id(self.last_applied.as_ref()),
         };
         SnapshotBuilder {
+            disk: Arc::clone(&self.disk),
             dir: Arc::clone(&self.dir),
             image: self.image.clone(),
             meta,
@@ -148,11 +152,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &openraft::SnapshotMeta<RaftId, Member>,
         snapshot: Box<SnapshotFile>,
     ) -> Result<(), Failure> {
-        let (dir, meta) = (Arc::clone(&self.dir), meta.clone());
+        let (disk, dir, meta) = (Arc::clone(&self.disk), Arc::clone(&self.dir), meta.clone());
         let installed = tokio::task::spawn_blocking(move || {
-            let loaded = snapshot::read(&snapshot.path)?;
-            let path =
-                snapshot::write(&dir, &meta, &loaded.image).map_err(RaftError::io("write a snapshot to", &dir))?;
+            let loaded = snapshot::read(&*disk, &snapshot.path)?;
+            let path = snapshot::write(&*disk, &dir, &meta, &loaded.image)
+                .map_err(RaftError::io("write a snapshot to", &dir))?;
             Ok::<_, RaftError>((meta, loaded.image, path))
         });
         let (meta, image, path) = installed.await.map_err(snapshot_failed)?.map_err(snapshot_failed)?;
@@ -175,6 +179,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
 /// Writes a snapshot of an image while the machine goes on with the next.
 pub(crate) struct SnapshotBuilder {
+    disk: Arc<dyn Disk>,
     dir: Arc<Path>,
     image: Image,
     meta: SnapshotMeta,
@@ -183,9 +188,11 @@ pub(crate) struct SnapshotBuilder {
 
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, Failure> {
-        let (dir, image, meta) = (Arc::clone(&self.dir), self.image.clone(), self.meta.clone());
-        let written =
-            tokio::task::spawn_blocking(move || snapshot::write(&dir, &meta, &image)).await.map_err(snapshot_failed)?;
+        let (disk, dir) = (Arc::clone(&self.disk), Arc::clone(&self.dir));
+        let (image, meta) = (self.image.clone(), self.meta.clone());
+        let written = tokio::task::spawn_blocking(move || snapshot::write(&*disk, &dir, &meta, &image))
+            .await
+            .map_err(snapshot_failed)?;
         let path = written.map_err(|error| {
             let signature = Some(self.meta.signature());
             Failure::from(StorageIOError::write_snapshot(signature, AnyError::new(&error)))

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::StorageError;
-use crate::disk::{Disk, read_file, write_file};
+use crate::disk::Disk;
+use crate::files::{read_file, write_file};
 use crate::log::PartitionLog;
 use crate::log_dir::TopicPartition;
 

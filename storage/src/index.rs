@@ -9,7 +9,8 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::StorageError;
-use crate::disk::{Disk, DiskFile, read_exact};
+use crate::disk::{Disk, DiskFile};
+use crate::files::read_exact;
 
 /// Entries gathered before they are written, bytes.
 const PENDING_BYTES: usize = 4096;

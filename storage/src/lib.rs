@@ -4,7 +4,8 @@
 //! callers decide on which thread a disk may block. It knows batches of records and files, and neither sockets nor who
 //! leads what.
 //!
-//! Start at `log.rs`; `recovery.rs` says what a crash costs, `disk.rs` is the only door to the file system.
+//! Start at `log.rs`; `recovery.rs` says what a crash costs, `disk.rs` is the only door to the file system,
+//! `files.rs` what everybody does with whole files.
 
 mod checkpoint;
 mod cleaner;
@@ -12,6 +13,7 @@ mod config;
 mod disk;
 mod epochs;
 mod error;
+pub mod files;
 mod index;
 mod log;
 mod log_dir;

@@ -11,8 +11,9 @@ use tracing::warn;
 
 use crate::checkpoint::Checkpoints;
 use crate::config::{LogConfig, SharedLimits};
-use crate::disk::{Disk, read_file, write_file};
+use crate::disk::Disk;
 use crate::error::StorageError;
+use crate::files::{self, read_file, write_file};
 use crate::log::{PartitionLog, Shared, remove_file};
 use crate::partition_metadata;
 use crate::recovery::{self, Checkpointed};
@@ -78,7 +79,7 @@ impl LogDir {
     /// # Errors
     /// [`StorageError::Locked`] when another process has it; the disk's.
     pub fn open(disk: Arc<dyn Disk>, path: &Path, limits: SharedLimits) -> Result<LogDir, StorageError> {
-        disk.create_dir(path).map_err(StorageError::io("create", path))?;
+        files::create_dir(&*disk, path).map_err(StorageError::io("create", path))?;
         let lock_path = path.join(LOCK_FILE);
         let lock = disk.lock(&lock_path).map_err(|error| match error.kind() {
             std::io::ErrorKind::WouldBlock => StorageError::Locked { path: path.to_owned() },

@@ -5,7 +5,8 @@ use std::path::Path;
 use protocol::Uuid;
 
 use crate::StorageError;
-use crate::disk::{Disk, read_file, write_file};
+use crate::disk::Disk;
+use crate::files::{read_file, write_file};
 
 const FILE: &str = "partition.metadata";
 

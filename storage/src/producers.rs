@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use protocol::records::Batch;
 
-use crate::disk::{Disk, read_file, write_file};
+use crate::disk::Disk;
+use crate::files::{read_file, write_file};
 use crate::{AppendError, StorageError};
 
 /// Batches remembered of one producer: as many as a client has in flight.

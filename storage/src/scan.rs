@@ -5,7 +5,8 @@ use std::path::Path;
 use protocol::records::{Batch, BatchError, HEADER_LEN, LOG_OVERHEAD};
 
 use crate::StorageError;
-use crate::disk::{DiskFile, read_exact};
+use crate::disk::DiskFile;
+use crate::files::read_exact;
 
 /// How much is read at a time.
 const BLOCK_BYTES: usize = 1 << 20;

@@ -9,7 +9,8 @@ use protocol::records::{Batch, BatchError, batches};
 use tracing::warn;
 
 use crate::StorageError;
-use crate::disk::{Disk, DiskFile, read_exact, remove_if_there};
+use crate::disk::{Disk, DiskFile};
+use crate::files::{read_exact, remove_if_there};
 use crate::index::{
     IndexFile, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES, offset_entry, parse_offset_entry, parse_time_entry, time_entry,
 };

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use crate::disk::{DiskFile, read_exact};
+use crate::disk::DiskFile;
+use crate::files::read_exact;
 
 /// A window smaller than this is copied: a map costs more than the copy.
 const MAP_MIN_BYTES: usize = 16 * 1024;

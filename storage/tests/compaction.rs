@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 
 mod compacted;
-mod power;
 mod rig;
 
 use std::cell::Cell;
@@ -16,9 +15,9 @@ use std::sync::Arc;
 
 use compacted::{Model, NoLimit, chunks, read};
 use fastrand::Rng;
-use power::PowerDisk;
 use protocol::records::{BatchBuilder, Codec, batches};
 use rig::{RigDisk, append, files, open_one, partition, tempdir, topic_id};
+use simdisk::{SimDisk, over_seeds};
 use storage::{AppendOrigin, Cleanable, Disk, LogConfig, LogDir, Pace, PartitionLog, SharedLimits, StorageError};
 
 const SEEDS: u64 = 60;
@@ -381,7 +380,7 @@ fn damage_ends_a_pass_and_changes_nothing() {
     assert!(log.compact(0, MAP_BYTES, &NoLimit).unwrap().is_some());
 }
 
-fn open_power(disk: &PowerDisk) -> Result<(LogDir, PartitionLog), StorageError> {
+fn open_power(disk: &SimDisk) -> Result<(LogDir, PartitionLog), StorageError> {
     let limits = SharedLimits { tail_cache_bytes: 0, ..SharedLimits::default() };
     let dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data"), limits)?;
     let log = dir.open_log(&partition(0), topic_id(1), LogConfig { segment_bytes: 900, ..config() })?;
@@ -391,28 +390,18 @@ fn open_power(disk: &PowerDisk) -> Result<(LogDir, PartitionLog), StorageError> 
 /// The power fails before each operation of two passes, and again while the log recovers.
 #[test]
 fn the_power_may_fail_at_every_operation() {
-    let mut states = 0;
-    for seed in 0..rig::number("OTTLA_SEEDS").unwrap_or(2) {
-        for operations in 0.. {
-            states += 1;
-            let survived = std::panic::catch_unwind(|| crash(seed, operations));
-            match survived {
-                Ok(true) => break,
-                Ok(false) => {}
-                Err(panic) => {
-                    eprintln!("seed {seed} failed after {operations} operations");
-                    std::panic::resume_unwind(panic);
-                }
-            }
+    over_seeds("compaction", 2, 200, |seed| {
+        let mut operations = 0;
+        while !crash(seed, operations) {
+            operations += 1;
         }
-    }
-    println!("{states} states");
-    assert!(states > 200, "{states}");
+        operations + 1
+    });
 }
 
 /// Whether both passes came to their end before the power failed.
 fn crash(seed: u64, operations: u64) -> bool {
-    let (disk, mut rng, mut model) = (PowerDisk::default(), Rng::with_seed(seed), Model::default());
+    let (disk, mut rng, mut model) = (SimDisk::default(), Rng::with_seed(seed), Model::default());
     let (dir, log) = open_power(&disk).unwrap();
     // Of few keys hardly anything stays, of many enough that segments grow together.
     let keys = [6, 40][(seed % 2) as usize];
@@ -492,7 +481,7 @@ fn readers_go_on_while_segments_are_replaced() {
 }
 
 /// No segment reaches into the next.
-fn check_files(disk: &PowerDisk) {
+fn check_files(disk: &SimDisk) {
     let dir = Path::new("/data/orders-0");
     let mut end = 0;
     for (name, _) in disk.list(dir).unwrap().iter().filter(|(name, _)| name.ends_with(".log")) {

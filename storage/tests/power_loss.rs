@@ -5,34 +5,24 @@
 
 #![allow(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 
-mod power;
 mod rig;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use power::PowerDisk;
 use protocol::records::{Batch, batches};
 use rig::{idempotent, partition, plain, topic_id};
+use simdisk::{SimDisk, over_seeds};
 use storage::{AppendOrigin, LogConfig, LogDir, PartitionLog, SharedLimits, StorageError};
 
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 1_800;
 const LIVES: usize = 5;
 const PRODUCER: i64 = 5;
 
 #[test]
 fn nothing_that_was_flushed_is_ever_lost() {
-    if let Some(seed) = rig::number("OTTLA_SEED") {
-        return Run::new(seed).go();
-    }
-    for seed in 0..rig::number("OTTLA_SEEDS").unwrap_or(SEEDS) {
-        let run = std::panic::AssertUnwindSafe(|| Run::new(seed).go());
-        if let Err(panic) = std::panic::catch_unwind(run) {
-            eprintln!("seed {seed} failed; OTTLA_SEED={seed} runs it alone");
-            std::panic::resume_unwind(panic);
-        }
-    }
+    over_seeds("partition log", SEEDS, 9_000, |seed| Run::new(seed).go());
 }
 
 /// What a crash may leave depends on a seed.
@@ -75,7 +65,7 @@ fn a_checkpoint_that_was_written_is_there_after_a_power_cut() {
 
 struct Run {
     rng: Rng,
-    disk: PowerDisk,
+    disk: SimDisk,
     config: LogConfig,
     /// Batches that were appended, as they stand in the log, from offset 0 on.
     written: Vec<Vec<u8>>,
@@ -98,11 +88,12 @@ impl Run {
             retention_bytes: [None, Some(2_000)][rng.usize(..2)],
             ..rig::config()
         };
-        let (disk, written) = (PowerDisk::default(), Vec::new());
+        let (disk, written) = (SimDisk::default(), Vec::new());
         Run { rng, disk, config, written, flushed: 0, deleted: 0, sequence: 0, epoch: 0, topic: 1 }
     }
 
-    fn go(mut self) {
+    /// The number of crash states that were looked at.
+    fn go(mut self) -> u64 {
         for _ in 0..LIVES {
             self.disk.fail_after(self.rng.u64(..200));
             // Whatever fails now fails for want of power.
@@ -116,6 +107,7 @@ impl Run {
             }
             self.inspect();
         }
+        LIVES as u64
     }
 
     fn open(&self) -> Result<(LogDir, PartitionLog), StorageError> {

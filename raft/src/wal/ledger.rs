@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::record;
+use crate::frame;
 use crate::types::{Entry, LogId, Vote};
 
-/// A new file is begun when the active one would grow beyond this.
+/// The usual size of a file.
 pub(super) const FILE_BYTES_MAX: u64 = 4 << 20;
 /// So many of the last entries are kept in memory, at most…
 const CACHED_ENTRIES_MAX: usize = 4096;
@@ -25,6 +26,8 @@ pub(super) struct Position {
     pub(super) offset: u32,
     /// The size of the record.
     pub(super) size: u32,
+    /// The checksum of the record before it.
+    pub(super) seed: u32,
 }
 
 /// One of the files.
@@ -38,6 +41,8 @@ struct WalFile {
 /// What is in the log. See the module.
 #[derive(Default)]
 pub(super) struct Ledger {
+    /// A new file is begun when the active one would grow beyond this.
+    file_bytes_max: u64,
     pub(super) vote: Option<Vote>,
     pub(super) committed: Option<LogId>,
     pub(super) purged: Option<LogId>,
@@ -52,6 +57,8 @@ pub(super) struct Ledger {
     files: VecDeque<WalFile>,
     /// Bytes planned for the active file, the last of `files`.
     active_bytes: u64,
+    /// The checksum of the last record.
+    checksum: u32,
     /// `committed` is not in any file yet.
     committed_is_news: bool,
 }
@@ -74,6 +81,10 @@ pub(super) enum Found {
 }
 
 impl Ledger {
+    pub(super) fn new(file_bytes_max: u64) -> Ledger {
+        Ledger { file_bytes_max, ..Ledger::default() }
+    }
+
     /// The index that the next entry must have, or `None` when the log is empty and may begin anywhere.
     pub(super) fn next_index(&self) -> Option<u64> {
         self.last.map(|last| last.index + 1)
@@ -87,10 +98,14 @@ impl Ledger {
     ///
     /// The caller has checked that they follow the last one.
     pub(super) fn append(&mut self, entries: Vec<Entry>, bytes: Vec<u8>, sizes: &[u32], written_end: u64) -> Plan {
-        let (plan, mut offset) = self.plan(bytes);
+        let length = bytes.len();
+        let (plan, mut offset, mut seed) = self.plan(bytes);
         let file = self.active_number();
+        let mut at = plan.bytes.len() - length;
         for (entry, size) in entries.into_iter().zip(sizes) {
-            self.note_entry(entry.log_id, Position { file, offset, size: *size });
+            self.note_entry(entry.log_id, Position { file, offset, size: *size, seed });
+            seed = frame::checksum_of(&plan.bytes[at..]);
+            at += *size as usize;
             self.last = Some(entry.log_id);
             self.cached_bytes += *size as usize;
             self.cache.push_back((Arc::new(entry), *size as usize));
@@ -141,7 +156,7 @@ impl Ledger {
             let dropped = self.cache.pop_front();
             self.cached_bytes -= dropped.map_or(0, |(_, size)| size);
         }
-        let (mut plan, _) = self.plan(bytes);
+        let (mut plan, ..) = self.plan(bytes);
         while self.files.len() > 1 && self.files[0].last_index.is_none_or(|last| last <= up_to.index) {
             plan.obsolete.extend(self.files.pop_front().map(|file| file.number));
         }
@@ -175,8 +190,8 @@ impl Ledger {
     }
 
     /// Puts `bytes`, and what else is due, into the active file or the next one. The second value is where in the
-    /// file `bytes` begin.
-    fn plan(&mut self, bytes: Vec<u8>) -> (Plan, u32) {
+    /// file `bytes` begin, the third the checksum that they follow.
+    fn plan(&mut self, bytes: Vec<u8>) -> (Plan, u32, u32) {
         let mut plan = Plan::default();
         if self.committed_is_news {
             self.committed_is_news = false;
@@ -185,7 +200,7 @@ impl Ledger {
             }
         }
         let due = plan.bytes.len();
-        if self.active_bytes + (due + bytes.len()) as u64 > FILE_BYTES_MAX {
+        if self.active_bytes + (due + bytes.len()) as u64 > self.file_bytes_max {
             let number = self.active_number() + 1;
             let head = self.head(number);
             self.files.push_back(WalFile { number, last_index: None });
@@ -193,21 +208,25 @@ impl Ledger {
             plan.roll = Some((number, head));
         }
         let offset = self.active_bytes + due as u64;
+        let seed = frame::chain(&mut plan.bytes, self.checksum);
         plan.bytes.extend_from_slice(&bytes);
+        self.checksum = frame::chain(&mut plan.bytes[due..], seed);
         self.active_bytes += plan.bytes.len() as u64;
-        (plan, u32::try_from(offset).expect("a file ends soon after FILE_BYTES_MAX"))
+        (plan, u32::try_from(offset).expect("a file ends soon after FILE_BYTES_MAX"), seed)
     }
 
     /// The first records of a file: what must not be lost with the files before it.
-    pub(super) fn head(&self, number: u64) -> Vec<u8> {
+    pub(super) fn head(&mut self, number: u64) -> Vec<u8> {
         let mut head = Vec::new();
-        record::encode_file_header(&mut head, number);
+        record::encode_file_header(&mut head, number, self.checksum);
+        let (header_bytes, header) = (head.len(), frame::checksum_of(&head));
         if let Some(vote) = &self.vote {
             record::encode_vote(&mut head, vote);
         }
         if let Some(purged) = &self.purged {
             record::encode_purge(&mut head, purged);
         }
+        self.checksum = frame::chain(&mut head[header_bytes..], header);
         head
     }
 
@@ -231,6 +250,14 @@ impl Ledger {
     /// The index behind the last entry that is there.
     pub(super) fn end_index(&self) -> Option<u64> {
         Some(self.first_index()? + self.positions.len() as u64)
+    }
+
+    pub(super) fn checksum(&self) -> u32 {
+        self.checksum
+    }
+
+    pub(super) fn note_checksum(&mut self, checksum: u32) {
+        self.checksum = checksum;
     }
 
     pub(super) fn set_active_bytes(&mut self, bytes: u64) {

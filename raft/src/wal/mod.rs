@@ -16,3 +16,5 @@ mod writer;
 mod tests;
 
 pub(crate) use store::WalStore;
+#[cfg(test)]
+pub(crate) use writer::WriterThread;

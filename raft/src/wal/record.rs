@@ -6,7 +6,7 @@ use crate::frame;
 use crate::types::{Entry, LogId, Vote};
 
 /// The version of the files, in their first record.
-pub(crate) const FORMAT_VERSION: u16 = 1;
+pub(crate) const FORMAT_VERSION: u16 = 2;
 
 const FILE_HEADER: u8 = 0;
 const VOTE: u8 = 1;
@@ -25,8 +25,8 @@ const LOG_ID_BYTES: usize = 24;
 /// A record, as recovery needs it: of an entry only the id is decoded.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Record {
-    /// The first record of each file.
-    FileHeader { version: u16, number: u64 },
+    /// The first record of each file, the only one that is not chained: it names the checksum that it follows.
+    FileHeader { version: u16, number: u64, follows: u32 },
     /// openraft's promise to a candidate or leader.
     Vote(Vote),
     /// An entry with this id.
@@ -39,10 +39,11 @@ pub(crate) enum Record {
     Committed(LogId),
 }
 
-pub(crate) fn encode_file_header(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn encode_file_header(out: &mut Vec<u8>, number: u64, follows: u32) {
     frame::encode(out, FILE_HEADER, |out| {
         out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         out.extend_from_slice(&number.to_le_bytes());
+        out.extend_from_slice(&follows.to_le_bytes());
     });
 }
 
@@ -94,7 +95,15 @@ fn put_log_id(out: &mut Vec<u8>, id: &LogId) {
 pub(crate) fn decode(kind: u8, payload: &[u8]) -> Result<Record, &'static str> {
     let mut input = Input(payload);
     let record = match kind {
-        FILE_HEADER => Record::FileHeader { version: u16::from_le_bytes(input.take()?), number: input.u64()? },
+        FILE_HEADER => {
+            let version = u16::from_le_bytes(input.take()?);
+            if version != FORMAT_VERSION {
+                // Whatever else another release has put here.
+                return Ok(Record::FileHeader { version, number: 0, follows: 0 });
+            }
+            let (number, follows) = (input.u64()?, u32::from_le_bytes(input.take()?));
+            Record::FileHeader { version, number, follows }
+        }
         VOTE => {
             let (term, node_id, [committed]) = (input.u64()?, input.u64()?, input.take()?);
             let mut vote = Vote::new(term, node_id);

@@ -6,16 +6,17 @@
 //! started on top of it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use storage::files::{self, FileReader};
+use storage::{Disk, DiskFile};
 
 use super::ledger::{Ledger, Position};
 use super::record::{self, FORMAT_VERSION, Record};
 use super::writer::{self, ActiveFile};
 use crate::error::RaftError;
-use crate::files;
 use crate::frame::{self, FrameReader, ReadError};
 use crate::types::LogId;
 
@@ -28,10 +29,10 @@ pub(super) struct Recovered {
 }
 
 /// Opens the log in `dir`, or begins one.
-pub(super) fn recover(dir: &Path) -> Result<Recovered, RaftError> {
-    let mut paths = files::list(dir, "log")?;
-    let Some(last) = paths.pop() else { return begin(dir) };
-    let mut replay = Replay::default();
+pub(super) fn recover(disk: &dyn Disk, dir: &Path, file_bytes_max: u64) -> Result<Recovered, RaftError> {
+    let mut paths = crate::listing::list(disk, dir, ".log")?;
+    let Some(last) = paths.pop() else { return begin(disk, dir, file_bytes_max) };
+    let mut replay = Replay { disk, ledger: Ledger::new(file_bytes_max), paths: BTreeMap::new() };
     for path in &paths {
         let end = replay.read_file(path)?;
         if let Some(reason) = end.bad {
@@ -43,14 +44,14 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, RaftError> {
     Ok(Recovered { ledger, active, cut_bytes })
 }
 
-fn begin(dir: &Path) -> Result<Recovered, RaftError> {
+fn begin(disk: &dyn Disk, dir: &Path, file_bytes_max: u64) -> Result<Recovered, RaftError> {
     let number = 0;
     let path = writer::path(dir, number);
-    let mut ledger = Ledger::default();
+    let mut ledger = Ledger::new(file_bytes_max);
     let head = ledger.head(number);
-    let file = files::create(&path).map_err(RaftError::io("create", &path))?;
+    let file = files::create_file(disk, &path).map_err(RaftError::io("create", &path))?;
     // Not flushed here: the first record that matters flushes the head with it.
-    file.write_all_at(&head, 0).map_err(RaftError::io("write", &path))?;
+    file.write_at(&head, 0).map_err(RaftError::io("write", &path))?;
     let bytes = head.len() as u64;
     ledger.note_file(number, bytes);
     Ok(Recovered { ledger, active: ActiveFile { file, bytes }, cut_bytes: 0 })
@@ -66,16 +67,24 @@ struct FileEnd {
     bad: Option<&'static str>,
 }
 
-#[derive(Default)]
-struct Replay {
+/// Where a record was found.
+struct Place {
+    file: u64,
+    position: u64,
+    size: usize,
+    seed: u32,
+}
+
+struct Replay<'a> {
+    disk: &'a dyn Disk,
     ledger: Ledger,
     paths: BTreeMap<u64, PathBuf>,
 }
 
-impl Replay {
+impl Replay<'_> {
     fn read_file(&mut self, path: &Path) -> Result<FileEnd, RaftError> {
-        let file = files::open(path).map_err(RaftError::io("open", path))?;
-        let mut reader = FrameReader::new(file);
+        let file = self.open(path)?;
+        let mut reader = FrameReader::new(FileReader::new(file));
         let mut number = None;
         loop {
             let frame = match reader.next() {
@@ -86,26 +95,59 @@ impl Replay {
                 }
                 Err(ReadError::Io(source)) => return Err(RaftError::io("read", path)(source)),
             };
-            let (position, size) = (frame.position, frame.size);
-            // Its checksum is right, so it was written like this: not a torn end, whichever file it is in.
-            let record = record::decode(frame.kind, frame.payload).map_err(|reason| corrupt(path, position, reason))?;
-            match (number, record) {
-                (None, Record::FileHeader { version, number: found }) => {
-                    check_header(path, version, found)?;
-                    number = Some(found);
-                    self.ledger.note_file(found, 0);
-                    self.paths.insert(found, path.to_owned());
+            let (position, checksum) = (frame.position, frame.checksum);
+            let record = record::decode(frame.kind, frame.payload);
+            let Some(file) = number else {
+                match self.begin_file(path, record)? {
+                    Ok(found) => number = Some(found),
+                    // The rest is no more of this log than the header is.
+                    Err(reason) => return Ok(FileEnd { position: 0, bad: Some(reason) }),
                 }
-                (Some(file), record) => self.note(path, record, file, position, size)?,
-                (None, _) => return Err(corrupt(path, position, "the file does not begin with its header")),
-            }
+                self.ledger.note_checksum(checksum);
+                reader.chained_to(checksum);
+                continue;
+            };
+            // Its checksum is right, so it was written like this: not a torn end, whichever file it is in.
+            let record = record.map_err(|reason| corrupt(path, position, reason))?;
+            let at = Place { file, position, size: frame.size, seed: frame.seed.unwrap_or_default() };
+            self.ledger.note_checksum(checksum);
+            self.note(path, record, at)?;
         }
         // A file in the middle has at least its header; the last one may have lost it.
         let bad = number.is_none().then_some("the file is empty");
         Ok(FileEnd { position: reader.position(), bad })
     }
 
-    fn note(&mut self, path: &Path, record: Record, file: u64, position: u64, size: usize) -> Result<(), RaftError> {
+    fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, RaftError> {
+        self.disk.open(path, false).map_err(RaftError::io("open", path))
+    }
+
+    /// Takes note of a file by its first record; a reason if that is not the header of this file, as when a crash left
+    /// room in which another file had stood.
+    fn begin_file(
+        &mut self,
+        path: &Path,
+        record: Result<Record, &'static str>,
+    ) -> Result<Result<u64, &'static str>, RaftError> {
+        let Ok(Record::FileHeader { version, number, follows }) = record else {
+            return Ok(Err("the file does not begin with its header"));
+        };
+        check_version(path, version)?;
+        if number_in_name(path) != Some(number) {
+            return Ok(Err("the file was written under another number"));
+        }
+        // An old file may have stayed where those after it are gone; then the entries tell whether any are missing.
+        let is_next = self.paths.last_key_value().is_some_and(|(last, _)| last + 1 == number);
+        if is_next && follows != self.ledger.checksum() {
+            return Ok(Err("the file does not follow the one before it"));
+        }
+        self.ledger.note_file(number, 0);
+        self.paths.insert(number, path.to_owned());
+        Ok(Ok(number))
+    }
+
+    fn note(&mut self, path: &Path, record: Record, at: Place) -> Result<(), RaftError> {
+        let Place { file, position, size, seed } = at;
         match record {
             Record::FileHeader { .. } => return Err(corrupt(path, position, "the file has a second header")),
             Record::Vote(vote) => self.ledger.vote = Some(vote),
@@ -120,7 +162,7 @@ impl Replay {
                 let too_far = |_| corrupt(path, position, "the file is larger than any that is written");
                 let offset = u32::try_from(position).map_err(too_far)?;
                 let size = u32::try_from(size).map_err(too_far)?;
-                self.ledger.note_entry(log_id, Position { file, offset, size });
+                self.ledger.note_entry(log_id, Position { file, offset, size, seed });
             }
         }
         Ok(())
@@ -130,11 +172,11 @@ impl Replay {
     fn read_last_file(&mut self, path: &Path, is_first: bool) -> Result<(ActiveFile, u64), RaftError> {
         let end = self.read_file(path)?;
         let number = number_in_name(path).ok_or_else(|| corrupt(path, 0, "the name of the file has no number"))?;
-        let file = files::open(path).map_err(RaftError::io("open", path))?;
-        let length = file.metadata().map_err(RaftError::io("read", path))?.len();
+        let file = self.open(path)?;
+        let length = file.len().map_err(RaftError::io("read", path))?;
         let mut bytes = end.position;
         if length > bytes {
-            file.set_len(bytes).map_err(RaftError::io("truncate", path))?;
+            file.truncate(bytes).map_err(RaftError::io("truncate", path))?;
         }
         if bytes == 0 {
             // The crash came between creating the file and flushing its head.
@@ -142,14 +184,13 @@ impl Replay {
                 return Err(corrupt(path, 0, "the file is empty, and those before it are gone"));
             }
             let head = self.ledger.head(number);
-            file.write_all_at(&head, 0).map_err(RaftError::io("write", path))?;
+            file.write_at(&head, 0).map_err(RaftError::io("write", path))?;
             bytes = head.len() as u64;
             self.paths.insert(number, path.to_owned());
             self.ledger.note_file(number, bytes);
         }
-        if length > end.position {
-            file.sync_all().map_err(RaftError::io("flush", path))?;
-        }
+        // Whatever was read is taken for durable from here on, and after a kill it is in the page cache at best.
+        file.sync().map_err(RaftError::io("flush", path))?;
         self.ledger.set_active_bytes(bytes);
         Ok((ActiveFile { file, bytes }, length - end.position))
     }
@@ -166,7 +207,7 @@ impl Replay {
             return Err(corrupt(path.map_or(last_file, PathBuf::as_path), 0, reason));
         }
         ledger.last = match ledger.end_index().and_then(|end| ledger.position(end - 1)) {
-            Some(position) => Some(read_log_id(dir, position)?),
+            Some(position) => Some(read_log_id(self.disk, dir, position)?),
             None => ledger.purged,
         };
         if ledger.committed > ledger.last {
@@ -178,34 +219,32 @@ impl Replay {
     }
 }
 
-fn check_header(path: &Path, version: u16, number: u64) -> Result<(), RaftError> {
-    if version > FORMAT_VERSION {
-        let reason = format!("it was written by a newer release (version {version}): use that release to read it");
-        return Err(RaftError::Mismatch { path: path.to_owned(), reason });
+fn check_version(path: &Path, version: u16) -> Result<(), RaftError> {
+    if version == FORMAT_VERSION {
+        return Ok(());
     }
-    if number_in_name(path) != Some(number) {
-        return Err(corrupt(path, 0, format!("the file was written as number {number}")));
-    }
-    Ok(())
+    let whose = if version > FORMAT_VERSION { "a newer release" } else { "a release from before 0.1.0" };
+    let reason = format!("it was written by {whose} (version {version}): use that release to read it");
+    Err(RaftError::Mismatch { path: path.to_owned(), reason })
 }
 
 fn number_in_name(path: &Path) -> Option<u64> {
     path.file_stem()?.to_str()?.strip_prefix("wal-")?.parse().ok()
 }
 
-fn read_log_id(dir: &Path, position: Position) -> Result<LogId, RaftError> {
+fn read_log_id(disk: &dyn Disk, dir: &Path, position: Position) -> Result<LogId, RaftError> {
     let path = writer::path(dir, position.file);
     let bytes =
-        File::open(&path).and_then(|file| read_record(&file, position)).map_err(RaftError::io("read", &path))?;
-    match frame::decode(&bytes).map(|(kind, payload)| record::decode(kind, payload)) {
+        disk.open(&path, false).and_then(|file| read_record(&*file, position)).map_err(RaftError::io("read", &path))?;
+    match frame::decode(&bytes, position.seed).map(|(kind, payload)| record::decode(kind, payload)) {
         Ok(Ok(Record::Entry(log_id))) => Ok(log_id),
         _ => Err(corrupt(&path, u64::from(position.offset), "an entry changed while it was read")),
     }
 }
 
 /// The bytes of one record.
-pub(super) fn read_record(file: &File, position: Position) -> io::Result<Vec<u8>> {
+pub(super) fn read_record(file: &dyn DiskFile, position: Position) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; position.size as usize];
-    file.read_exact_at(&mut bytes, u64::from(position.offset))?;
+    files::read_exact(file, &mut bytes, u64::from(position.offset))?;
     Ok(bytes)
 }

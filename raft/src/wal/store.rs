@@ -1,7 +1,6 @@
 //! What openraft sees of the log.
 
 use std::fmt::Debug;
-use std::fs::File;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
@@ -10,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{LogState, OptionalSend, RaftLogReader};
+use storage::{Disk, DiskFile};
 use tokio::sync::oneshot;
 
-use super::ledger::{Found, Ledger, Plan, Position};
-use super::writer::{self, Done, Job, Writer};
+use super::ledger::{FILE_BYTES_MAX, Found, Ledger, Plan, Position};
+use super::writer::{self, Done, Job, Writer, WriterThread};
 use super::{record, recovery};
 use crate::error::RaftError;
 use crate::frame;
@@ -25,6 +25,7 @@ const READ_BYTES_MAX: usize = 8 << 20;
 /// The log. Clones are the same log.
 #[derive(Clone)]
 pub(crate) struct WalStore {
+    disk: Arc<dyn Disk>,
     dir: Arc<Path>,
     ledger: Arc<Mutex<Ledger>>,
     writer: Writer,
@@ -32,8 +33,19 @@ pub(crate) struct WalStore {
 
 impl WalStore {
     /// Opens the log in `dir`, or begins one there. Blocks while it reads.
-    pub(crate) fn open(dir: PathBuf) -> Result<WalStore, RaftError> {
-        let recovered = recovery::recover(&dir)?;
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> Result<WalStore, RaftError> {
+        let (store, writer) = WalStore::recover(disk, dir, FILE_BYTES_MAX)?;
+        writer.spawn().map_err(RaftError::io("start the writer of", &store.dir))?;
+        Ok(store)
+    }
+
+    /// The log, and what writes it when it is run. A new file is begun when one would grow beyond `file_bytes_max`.
+    pub(crate) fn recover(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        file_bytes_max: u64,
+    ) -> Result<(WalStore, WriterThread), RaftError> {
+        let recovered = recovery::recover(&*disk, &dir, file_bytes_max)?;
         if recovered.cut_bytes > 0 {
             tracing::warn!(
                 bytes = recovered.cut_bytes,
@@ -42,10 +54,9 @@ impl WalStore {
             );
         }
         let written_end = recovered.ledger.next_index().unwrap_or(0);
-        let writer = Writer::spawn(dir.clone(), recovered.active, written_end)
-            .map_err(RaftError::io("start the writer of", &dir))?;
+        let (writer, thread) = Writer::new(Arc::clone(&disk), dir.clone(), recovered.active, written_end);
         let ledger = Arc::new(Mutex::new(recovered.ledger));
-        Ok(WalStore { dir: dir.into(), ledger, writer })
+        Ok((WalStore { disk, dir: dir.into(), ledger, writer }, thread))
     }
 
     /// The last entry that was purged: a snapshot must reach at least as far.
@@ -73,15 +84,15 @@ impl WalStore {
     async fn read(&self, start: u64, end: u64, bytes_max: usize) -> Result<Vec<Entry>, Failure> {
         let found = self.ledger().find(start, end, bytes_max);
         if found.iter().all(|found| matches!(found, Found::Cached(_))) {
-            return load(&self.dir, found).map_err(read_failed);
+            return load(&*self.disk, &self.dir, found).map_err(read_failed);
         }
-        let dir = Arc::clone(&self.dir);
-        tokio::task::spawn_blocking(move || load(&dir, found)).await.map_err(read_failed)?.map_err(read_failed)
+        let (disk, dir) = (Arc::clone(&self.disk), Arc::clone(&self.dir));
+        tokio::task::spawn_blocking(move || load(&*disk, &dir, found)).await.map_err(read_failed)?.map_err(read_failed)
     }
 }
 
 /// Fetches what was found. Blocks if any of it is on disk.
-fn load(dir: &Path, found: Vec<Found>) -> io::Result<Vec<Entry>> {
+fn load(disk: &dyn Disk, dir: &Path, found: Vec<Found>) -> io::Result<Vec<Entry>> {
     let mut open = None;
     found
         .into_iter()
@@ -90,9 +101,9 @@ fn load(dir: &Path, found: Vec<Found>) -> io::Result<Vec<Entry>> {
             Found::OnDisk(index, position) => {
                 let file = match open.take() {
                     Some((number, file)) if number == position.file => file,
-                    _ => File::open(writer::path(dir, position.file))?,
+                    _ => disk.open(&writer::path(dir, position.file), false)?,
                 };
-                let entry = load_from_disk(&file, index, position);
+                let entry = load_from_disk(&*file, index, position);
                 open = Some((position.file, file));
                 entry.map_err(|error| {
                     let path = writer::path(dir, position.file);
@@ -103,9 +114,9 @@ fn load(dir: &Path, found: Vec<Found>) -> io::Result<Vec<Entry>> {
         .collect()
 }
 
-fn load_from_disk(file: &File, index: u64, position: Position) -> io::Result<Entry> {
+fn load_from_disk(file: &dyn DiskFile, index: u64, position: Position) -> io::Result<Entry> {
     let bytes = recovery::read_record(file, position)?;
-    let entry = match frame::decode(&bytes) {
+    let entry = match frame::decode(&bytes, position.seed) {
         Ok((record::ENTRY, payload)) => record::decode_entry(payload).map_err(io::Error::other)?,
         Ok(_) => return Err(io::Error::other("another record stands in its place")),
         Err(frame::ReadError::Bad(reason)) => return Err(io::Error::other(reason)),

@@ -9,11 +9,12 @@ use openraft::storage::{RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
 use openraft::testing::{StoreBuilder, Suite};
 use openraft::{CommittedLeaderId, EntryPayload, RaftLogReader, StorageHelper, TokioInstant};
 use state::cluster::Command;
+use storage::OsDisk;
 use tempfile::TempDir;
 
 use super::WalStore;
 use crate::error::RaftError;
-use crate::files;
+use crate::listing::list;
 use crate::state_machine::StateMachine;
 use crate::types::{Entry, Failure, LogId, Member, Proposal, TypeConfig, Vote};
 
@@ -22,8 +23,8 @@ struct Builder;
 impl StoreBuilder<TypeConfig, WalStore, StateMachine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, WalStore, StateMachine), Failure> {
         let dir = tempfile::tempdir().unwrap();
-        let wal = WalStore::open(dir.path().to_owned()).unwrap();
-        let machine = StateMachine::open(dir.path().to_owned()).unwrap();
+        let wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
+        let machine = StateMachine::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
         Ok((dir, wal, machine))
     }
 }
@@ -141,7 +142,7 @@ fn copy(from: &Path) -> TempDir {
 }
 
 fn last_file(dir: &Path) -> std::path::PathBuf {
-    files::list(dir, "log").unwrap().pop().unwrap()
+    list(&OsDisk, dir, ".log").unwrap().pop().unwrap()
 }
 
 /// Cuts the file, and fills its end with zeros or garbage, at every byte: what was flushed before that byte is there,
@@ -149,7 +150,7 @@ fn last_file(dir: &Path) -> std::path::PathBuf {
 #[tokio::test]
 async fn a_torn_end_is_cut_at_the_last_whole_record() {
     let dir = tempfile::tempdir().unwrap();
-    let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+    let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
     // How long the file is after each step, and what must be there then.
     let mut ends = Vec::new();
     let mut note = |vote: Option<Vote>, last: Option<u64>| {
@@ -176,7 +177,7 @@ async fn a_torn_end_is_cut_at_the_last_whole_record() {
             let intact = contents.iter().zip(&whole).take_while(|(a, b)| a == b).count();
             let (_, vote, last) = *ends.iter().rev().find(|(end, ..)| *end as usize <= intact).unwrap_or(&ends[0]);
             fs::write(last_file(torn.path()), contents).unwrap();
-            let mut wal = WalStore::open(torn.path().to_owned()).unwrap();
+            let mut wal = WalStore::open(Arc::new(OsDisk), torn.path().to_owned()).unwrap();
             assert_eq!(wal.read_vote().await.unwrap(), vote, "cut at {cut}");
             let found: Vec<u64> = entries(&mut wal).await.iter().map(|entry| entry.log_id.index).collect();
             let next = last.map_or(0, |last| last + 1);
@@ -184,7 +185,7 @@ async fn a_torn_end_is_cut_at_the_last_whole_record() {
 
             append(&mut wal, next..next + 2, 3).await;
             drop(wal);
-            let mut wal = WalStore::open(torn.path().to_owned()).unwrap();
+            let mut wal = WalStore::open(Arc::new(OsDisk), torn.path().to_owned()).unwrap();
             assert_eq!(entries(&mut wal).await.len() as u64, next + 2, "cut at {cut}, then written to");
             assert_eq!(wal.get_log_state().await.unwrap().last_log_id, Some(id(1, next + 1)));
         }
@@ -194,29 +195,29 @@ async fn a_torn_end_is_cut_at_the_last_whole_record() {
 #[tokio::test]
 async fn a_bad_record_before_the_last_file_stops_the_start() {
     let dir = tempfile::tempdir().unwrap();
-    let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+    let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
     for index in 0..6 {
         append(&mut wal, index..index + 1, 2 << 20).await;
     }
     drop(wal);
-    let paths = files::list(dir.path(), "log").unwrap();
+    let paths = list(&OsDisk, dir.path(), ".log").unwrap();
     assert!(paths.len() > 2, "{paths:?}");
     let mut bytes = fs::read(&paths[1]).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&paths[1], bytes).unwrap();
-    match WalStore::open(dir.path().to_owned()).err() {
+    match WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).err() {
         Some(RaftError::Corrupt { path, .. }) => assert_eq!(path, paths[1]),
         other => panic!("{other:?}"),
     }
     fs::remove_file(&paths[1]).unwrap();
-    assert!(matches!(WalStore::open(dir.path().to_owned()).err(), Some(RaftError::Corrupt { .. })));
+    assert!(matches!(WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).err(), Some(RaftError::Corrupt { .. })));
 }
 
 #[tokio::test]
 async fn a_crash_between_creating_a_file_and_writing_to_it_is_survived() {
     let dir = tempfile::tempdir().unwrap();
-    let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+    let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
     wal.save_vote(&Vote::new_committed(3, 1)).await.unwrap();
     append(&mut wal, 0..3, 10).await;
     drop(wal);
@@ -224,12 +225,12 @@ async fn a_crash_between_creating_a_file_and_writing_to_it_is_survived() {
         let crashed = copy(dir.path());
         fs::write(crashed.path().join("wal-00000000000000000001.log"), contents).unwrap();
         for _ in 0..2 {
-            let mut wal = WalStore::open(crashed.path().to_owned()).unwrap();
+            let mut wal = WalStore::open(Arc::new(OsDisk), crashed.path().to_owned()).unwrap();
             assert_eq!(wal.read_vote().await.unwrap(), Some(Vote::new_committed(3, 1)));
             let next = entries(&mut wal).await.len() as u64;
             append(&mut wal, next..next + 1, 10).await;
         }
-        let mut wal = WalStore::open(crashed.path().to_owned()).unwrap();
+        let mut wal = WalStore::open(Arc::new(OsDisk), crashed.path().to_owned()).unwrap();
         assert_eq!(entries(&mut wal).await.len(), 5);
     }
 }
@@ -240,7 +241,7 @@ async fn behaves_like_a_list() {
     for seed in 0..6 {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut dir = tempfile::tempdir().unwrap();
-        let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+        let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
         let (mut model, mut purged, mut vote, mut kept) = (BTreeMap::new(), None::<LogId>, None, 0);
         for step in 0..120 {
             let next = model.keys().last().map(|last| last + 1).or(purged.map(|id| id.index + 1)).unwrap_or(0);
@@ -276,7 +277,7 @@ async fn behaves_like_a_list() {
                     if random.bool() {
                         dir = copy(dir.path());
                     }
-                    wal = WalStore::open(dir.path().to_owned()).unwrap();
+                    wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
                 }
             }
             let expected: Vec<_> = model.values().cloned().collect();
@@ -292,7 +293,7 @@ async fn behaves_like_a_list() {
             assert_eq!(wal.read_vote().await.unwrap(), vote, "seed {seed} step {step}");
             assert!(wal.read_committed().await.unwrap() <= last.max(purged), "seed {seed} step {step}");
         }
-        let size: u64 = files::list(dir.path(), "log").unwrap().iter().map(|p| fs::metadata(p).unwrap().len()).sum();
+        let size: u64 = list(&OsDisk, dir.path(), ".log").unwrap().iter().map(|p| fs::metadata(p).unwrap().len()).sum();
         let kept: u64 = model.len() as u64 * 600_100;
         assert!(size < kept + (8 << 20), "seed {seed}: {size} bytes on disk for at most {kept}");
     }
@@ -301,25 +302,25 @@ async fn behaves_like_a_list() {
 #[tokio::test]
 async fn committed_is_kept_but_never_ahead_of_the_log() {
     let dir = tempfile::tempdir().unwrap();
-    let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+    let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
     append(&mut wal, 0..3, 0).await;
     wal.save_committed(Some(id(1, 2))).await.unwrap();
     wal.flush().await.unwrap();
     let length_before = fs::metadata(last_file(dir.path())).unwrap().len();
     drop(wal);
-    let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+    let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
     assert_eq!(wal.read_committed().await.unwrap(), Some(id(1, 2)));
     wal.truncate(id(1, 1)).await.unwrap();
     assert!(fs::metadata(last_file(dir.path())).unwrap().len() > length_before);
     drop(wal);
-    let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+    let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
     assert_eq!(wal.read_committed().await.unwrap(), Some(id(1, 0)));
 }
 
 #[tokio::test]
 async fn a_hole_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+    let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
     append(&mut wal, 0..3, 0).await;
     assert!(wal.blocking_append([entry(4, 0)]).await.is_err());
     assert!(wal.blocking_append([entry(3, 0), entry(5, 0)]).await.is_err());
@@ -330,7 +331,7 @@ async fn a_hole_is_refused() {
 #[tokio::test]
 async fn ranges_that_are_empty_or_reversed_hold_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut wal = WalStore::open(dir.path().to_owned()).unwrap();
+    let mut wal = WalStore::open(Arc::new(OsDisk), dir.path().to_owned()).unwrap();
     assert!(entries(&mut wal).await.is_empty());
     append(&mut wal, 0..5, 0).await;
     #[expect(clippy::reversed_empty_ranges, reason = "openraft may ask for one")]

@@ -4,18 +4,16 @@
 //! groups larger, not queues longer. After an error it writes nothing more. The kernel may have dropped the pages
 //! that it could not flush, and report success the next time.
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use openraft::storage::LogFlushed;
+use storage::{Disk, DiskFile, files};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ledger::Plan;
-use crate::files;
 use crate::types::TypeConfig;
 
 /// Writes that may wait. openraft awaits most of them one by one, so it is rarely more than two.
@@ -37,7 +35,7 @@ pub(super) struct Job {
 
 /// The file at the end of the log, and how many bytes of it are valid.
 pub(super) struct ActiveFile {
-    pub(super) file: File,
+    pub(super) file: Arc<dyn DiskFile>,
     pub(super) bytes: u64,
 }
 
@@ -50,13 +48,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; it ends when the last `Writer` is gone and everything is written.
-    pub(super) fn spawn(dir: PathBuf, active: ActiveFile, written_end: u64) -> io::Result<Writer> {
+    /// The way to whoever runs the second value; it ends when the last `Writer` is gone and everything is written.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        active: ActiveFile,
+        written_end: u64,
+    ) -> (Writer, WriterThread) {
         let (jobs, queue) = mpsc::channel(QUEUED_JOBS_MAX);
         let written_end = Arc::new(AtomicU64::new(written_end));
-        let thread = WriterThread { dir, active, written_end: Arc::clone(&written_end), failure: None };
-        std::thread::Builder::new().name("metadata-log".to_owned()).spawn(move || thread.run(queue))?;
-        Ok(Writer { jobs, written_end })
+        let shared = Arc::clone(&written_end);
+        let thread = WriterThread { disk, dir, active, queue, written_end: shared, failure: None };
+        (Writer { jobs, written_end }, thread)
     }
 
     /// Hands over a job. It is dropped, and with it whoever waits for it, only if the thread has ended.
@@ -70,29 +73,52 @@ pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("wal-{number:020}.log"))
 }
 
-struct WriterThread {
+/// What the thread does, and with what.
+pub(crate) struct WriterThread {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     active: ActiveFile,
+    queue: mpsc::Receiver<Job>,
     written_end: Arc<AtomicU64>,
     failure: Option<(io::ErrorKind, String)>,
 }
 
 impl WriterThread {
-    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        while let Some(first) = queue.blocking_recv() {
-            let mut jobs = vec![first];
-            while let Ok(job) = queue.try_recv() {
-                jobs.push(job);
+    pub(super) fn spawn(mut self) -> io::Result<()> {
+        let thread = std::thread::Builder::new().name("metadata-log".to_owned());
+        thread.spawn(move || {
+            while let Some(first) = self.queue.blocking_recv() {
+                self.write_group(first);
             }
-            if self.failure.is_none()
-                && let Err(error) = self.write_all(&jobs)
-            {
-                tracing::error!(%error, dir = %self.dir.display(), "the metadata log cannot be written");
-                self.failure = Some((error.kind(), error.to_string()));
+        })?;
+        Ok(())
+    }
+
+    /// Writes what waits, if anything does.
+    #[cfg(test)]
+    pub(crate) fn write_waiting(&mut self) -> bool {
+        match self.queue.try_recv() {
+            Ok(first) => {
+                self.write_group(first);
+                true
             }
-            for job in jobs {
-                self.finish(job);
-            }
+            Err(_) => false,
+        }
+    }
+
+    fn write_group(&mut self, first: Job) {
+        let mut jobs = vec![first];
+        while let Ok(job) = self.queue.try_recv() {
+            jobs.push(job);
+        }
+        if self.failure.is_none()
+            && let Err(error) = self.write_all(&jobs)
+        {
+            tracing::error!(%error, dir = %self.dir.display(), "the metadata log cannot be written");
+            self.failure = Some((error.kind(), error.to_string()));
+        }
+        for job in jobs {
+            self.finish(job);
         }
     }
 
@@ -103,8 +129,9 @@ impl WriterThread {
                 self.write(&group)?;
                 group.clear();
                 // The old file must be whole on disk before there is a new one: only the last may be torn.
-                self.active.file.sync_data()?;
-                self.active = ActiveFile { file: files::create(&path(&self.dir, *number))?, bytes: 0 };
+                self.active.file.sync()?;
+                self.active =
+                    ActiveFile { file: files::create_file(&*self.disk, &path(&self.dir, *number))?, bytes: 0 };
                 group.extend_from_slice(head);
             }
             if jobs.len() == 1 && group.is_empty() {
@@ -114,11 +141,11 @@ impl WriterThread {
             }
         }
         self.write(&group)?;
-        self.active.file.sync_data()
+        self.active.file.sync()
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.active.file.write_all_at(bytes, self.active.bytes)?;
+        self.active.file.write_at(bytes, self.active.bytes)?;
         self.active.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -134,7 +161,7 @@ impl WriterThread {
             }
             for number in job.plan.obsolete {
                 let path = path(&self.dir, number);
-                if let Err(error) = fs::remove_file(&path) {
+                if let Err(error) = self.disk.remove_file(&path) {
                     tracing::warn!(%error, path = %path.display(), "an old file of the metadata log stays");
                 }
             }

@@ -33,6 +33,7 @@ const TABLE: &[Row] = &[
         ],
     },
     Row { name: "storage", may_import: &["protocol"], never_sees: &["tokio", "std::net"] },
+    Row { name: "simdisk", may_import: &["storage"], never_sees: &["tokio", "std::net", "std::fs"] },
     Row { name: "raft", may_import: &["protocol", "storage", "state"], never_sees: &[] },
     Row { name: "client", may_import: &["protocol"], never_sees: &[] },
     Row { name: "broker", may_import: &["protocol", "state", "storage", "raft", "client"], never_sees: &[] },
