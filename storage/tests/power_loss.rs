@@ -31,7 +31,7 @@ const CRASHES: u64 = 40;
 #[test]
 fn a_clean_stop_is_forgotten_before_anything_else_happens() {
     for seed in 0..CRASHES {
-        let (disk, mut rng) = (PowerDisk::default(), Rng::with_seed(seed));
+        let (disk, mut rng) = (SimDisk::default(), Rng::with_seed(seed));
         let open = || LogDir::open(Arc::new(disk.clone()), Path::new("/data"), SharedLimits::default()).unwrap();
         open().close_clean(std::iter::empty()).unwrap();
         disk.restart(&mut rng);
@@ -44,7 +44,7 @@ fn a_clean_stop_is_forgotten_before_anything_else_happens() {
 #[test]
 fn a_checkpoint_that_was_written_is_there_after_a_power_cut() {
     for seed in 0..CRASHES {
-        let (disk, mut rng) = (PowerDisk::default(), Rng::with_seed(seed));
+        let (disk, mut rng) = (SimDisk::default(), Rng::with_seed(seed));
         let open = || {
             let dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data"), SharedLimits::default()).unwrap();
             let log = dir.open_log(&partition(0), topic_id(1), rig::config()).unwrap();

@@ -95,9 +95,9 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "rename-without-directory-fsync",
-        file: "storage/src/disk.rs",
-        find: "Some(parent) => disk.sync_dir(parent),",
-        replace: "Some(_) => Ok(()),",
+        file: "storage/src/files.rs",
+        find: "    disk.rename(&unfinished, path)?;\n    disk.sync_dir(parent(path))\n",
+        replace: "    disk.rename(&unfinished, path)\n",
         package: "storage",
         target: "power_loss",
         test: "a_checkpoint_that_was_written_is_there_after_a_power_cut",
@@ -105,7 +105,7 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "rename-before-fsync",
-        file: "storage/src/disk.rs",
+        file: "storage/src/files.rs",
         find: "    file.sync()?;\n",
         replace: "",
         package: "storage",
