@@ -114,6 +114,7 @@ impl Buf for Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncReadExt;
 
     #[test]
     fn chunks_are_one_long_buffer() {
@@ -124,5 +125,33 @@ mod tests {
         assert_eq!(chunks.chunk(), b"de");
         chunks.advance(2);
         assert!(!chunks.has_remaining());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_ready_waits_for_those_before_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_reader, writer) = listener.accept().await.unwrap().0.into_split();
+        let (slots, queue) = mpsc::channel(8);
+        let answer = |text: &'static str| vec![Bytes::from_static(text.as_bytes())];
+        let mut late = Vec::new();
+        for text in ["first ", "third "] {
+            let (done, waits) = tokio::sync::oneshot::channel();
+            late.push((done, text));
+            let pending: PendingAnswer = Box::pin(async move { waits.await.unwrap() });
+            slots.try_send(Slot::Pending(pending)).ok().unwrap();
+            let behind = if text == "first " { "second " } else { "fourth" };
+            slots.try_send(Slot::Ready(answer(behind))).ok().unwrap();
+        }
+        drop(slots);
+        let writing = tokio::spawn(write_answers(writer, queue, Duration::from_secs(30)));
+        // The later one is known first.
+        for (done, text) in late.into_iter().rev() {
+            done.send(answer(text)).unwrap();
+        }
+        writing.await.unwrap().unwrap();
+        let mut all = String::new();
+        timeout(Duration::from_secs(30), client.read_to_string(&mut all)).await.unwrap().unwrap();
+        assert_eq!(all, "first second third fourth");
     }
 }

@@ -140,3 +140,20 @@ fn names(table: &str, stem: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     table.split(|c: char| !is_word(c)).any(|word| word == stem)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_left_for_later_is_found() {
+        for word in UNFINISHED.iter().chain(&FOREIGN_PATHS) {
+            let mut broken = Vec::new();
+            check_words("state/src/x.rs", &format!("fn f() {{\n    {word}\n}}\n"), &mut broken);
+            assert_eq!(broken, [format!("state/src/x.rs:2: {word} does not belong in a finished tree")]);
+        }
+        let mut broken = Vec::new();
+        check_words("state/src/x.rs", "fn f() {}\n", &mut broken);
+        assert!(broken.is_empty());
+    }
+}

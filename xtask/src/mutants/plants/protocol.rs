@@ -43,4 +43,14 @@ pub(super) const PLANTS: &[Plant] = &[
         test: "numbers_and_names_are_those_of_kafka",
         why: "clients give up, or try forever",
     },
+    Plant {
+        name: "field-of-another-version",
+        file: "protocol/src/messages/delete_topics.rs",
+        find: "        topics: Vec<DeleteTopicState> [since 6],",
+        replace: "        topics: Vec<DeleteTopicState> [since 5],",
+        package: "protocol",
+        target: "golden_frames",
+        test: "bodies_come_out_byte_for_byte",
+        why: "a deletion by id deletes another topic, or fails",
+    },
 ];
