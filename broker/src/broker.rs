@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use raft::Quorum;
+use raft::{METADATA_DIR, Quorum};
 use state::cluster::{Command, Image, RegisterBroker, SecurityProtocol};
 use storage::{LogDir, OsDisk};
 use tokio::sync::watch;
@@ -50,6 +51,14 @@ pub enum BrokerError {
     /// The data directory.
     #[error("the data directory: {0}")]
     Storage(#[from] storage::StorageError),
+    /// It has partitions, and nothing says whose they are.
+    #[error("the data directory {} has partitions, such as {partition}, but no {METADATA_DIR}: Apache Kafka wrote it, or the metadata was lost. Nothing in it was touched. Set log.dirs to another directory and move the topics as docs/migration.md says, or restore {METADATA_DIR} from a copy", path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// A partition in it.
+        partition: String,
+    },
     /// The metadata log.
     #[error("the metadata log: {0}")]
     Raft(#[from] raft::RaftError),
@@ -183,6 +192,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     let config = source.resolve(&Image::default(), -1).map_err(BrokerError::Config)?;
     // Ports first: a second broker on the same machine must fail before it touches the data.
     let listeners = bind_all(&config)?;
+    refuse_foreign(config.data_dir())?;
     let health = Health::new();
     let http = Http::start(config.http.as_ref(), &health)
         .map_err(|(address, source)| BrokerError::ListenHttp { address, source })?;
@@ -227,6 +237,17 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     let (ms, topics) = (started.elapsed().as_millis() as u64, broker.image().topic_count());
     info!(node_id, topics, ms, listeners = ?addresses, "ready");
     Ok(RunningBroker { broker, addresses, stop, flusher, flusher_thread, cleaner, health, http })
+}
+
+/// Without metadata every partition would be one of no topic, and be set aside: whoever wrote it would not find it again.
+fn refuse_foreign(path: &Path) -> Result<(), BrokerError> {
+    if path.join(METADATA_DIR).exists() {
+        return Ok(());
+    }
+    match LogDir::any_partition(&OsDisk, path)? {
+        Some(partition) => Err(BrokerError::Foreign { path: path.to_owned(), partition: partition.to_string() }),
+        None => Ok(()),
+    }
 }
 
 fn bind_all(config: &BrokerConfig) -> Result<Vec<BoundListener>, BrokerError> {

@@ -111,6 +111,20 @@ impl LogDir {
         Ok(dir)
     }
 
+    /// A partition in a directory that is not open, and may not exist, if there is one.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn any_partition(disk: &dyn Disk, path: &Path) -> Result<Option<TopicPartition>, StorageError> {
+        match disk.list(path) {
+            Ok(names) => {
+                Ok(names.into_iter().filter(|(_, is_dir)| *is_dir).find_map(|(name, _)| parse_dir_name(&name)))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StorageError::io("list", path)(error)),
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -106,7 +106,8 @@ impl PartitionLog {
         Ok(found)
     }
 
-    /// Shows each batch of records from the one that holds `from` on, until told to stop.
+    /// Shows each batch from the one that holds `from` on, until told to stop. The ends of transactions have times as
+    /// records have, and in Kafka a time may lead to one.
     fn visit(&self, from: i64, mut visit: impl FnMut(&Batch<'_>) -> ControlFlow<()>) -> Result<(), ReadError> {
         let end = self.log_end_offset();
         let mut offset = from;
@@ -116,7 +117,7 @@ impl PartitionLog {
             for batch in read.chunks.iter().flat_map(|chunk| batches(chunk)) {
                 let batch = batch.map_err(|error| self.damaged(offset, error.to_string()))?;
                 offset = batch.next_offset();
-                if !batch.is_control() && visit(&batch).is_break() {
+                if visit(&batch).is_break() {
                     return Ok(());
                 }
             }

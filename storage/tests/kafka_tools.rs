@@ -1,4 +1,4 @@
-//! Apache Kafka reads what we wrote, and we read what Apache Kafka wrote.
+//! Apache Kafka's tools read what we wrote. Its broker does so in `tests/migration`, and writes for us to read.
 //!
 //! The release is the one that `cargo xtask oracle fetch` put into the target directory; without it these tests say
 //! that they were skipped, and fail where `CI` is set.
@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 
 mod compacted;
+mod lives;
 mod rig;
 
 use std::collections::BTreeMap;
@@ -16,18 +17,12 @@ use std::process::Command;
 
 use compacted::NoLimit;
 use protocol::records::{BatchBuilder, Codec, batches};
-use rig::{RigDisk, append, config, files, idempotent, open_one, plain, read_all, tempdir};
+use rig::{RigDisk, config, files, idempotent, open_one, read_all, tempdir};
 use storage::{AppendOrigin, LogConfig, PartitionLog};
 
-/// Whose files we read; `KAFKA_VERSION` picks another.
-const RELEASE: &str = "4.3.1";
 /// The last release before the tool moved, and the newest.
 const DUMPS: [(&str, &str); 2] =
-    [("3.9.1", "kafka.tools.DumpLogSegments"), (RELEASE, "org.apache.kafka.tools.DumpLogSegments")];
-
-fn release() -> String {
-    env::var("KAFKA_VERSION").unwrap_or_else(|_| RELEASE.to_owned())
-}
+    [("3.9.1", "kafka.tools.DumpLogSegments"), ("4.3.1", "org.apache.kafka.tools.DumpLogSegments")];
 
 fn target_dir() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -49,7 +44,11 @@ fn jars(test: &str, release: &str) -> Option<PathBuf> {
 fn java(jars: &Path, class: &str, arguments: &[&str]) -> String {
     let mut command = Command::new("java");
     command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(jars.join("*"));
-    let output = command.arg(class).args(arguments).output().expect("a JDK runs the oracle");
+    // A command line has less room than the names of many files need.
+    let (words, dir) = ([&[class], arguments].concat().join("\n"), tempdir());
+    fs::write(dir.path().join("words"), words).unwrap();
+    command.arg(format!("@{}", dir.path().join("words").display()));
+    let output = command.output().expect("a JDK runs the oracle");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{class}: {text}{}", String::from_utf8_lossy(&output.stderr));
     text
@@ -174,129 +173,6 @@ fn kafka_reads(jars: &Path, path: &Path, ours: &[u8], producers: usize) {
     assert!(entries.iter().all(|line| field(line, "producerEpoch") == "1"), "{text}");
 }
 
-/// A cluster of one real broker, stopped when this is dropped.
-struct Cluster {
-    xtask: PathBuf,
-    dir: tempfile::TempDir,
-    address: String,
-}
-
-impl Cluster {
-    fn start() -> Option<Cluster> {
-        let xtask = target_dir().join("debug/xtask");
-        if !xtask.exists() {
-            assert!(env::var_os("CI").is_none(), "needs `cargo build -p xtask`");
-            eprintln!("skipped: `cargo build -p xtask` brings what starts Apache Kafka");
-            return None;
-        }
-        let mut cluster = Cluster { xtask, dir: tempdir(), address: String::new() };
-        cluster.restart();
-        Some(cluster)
-    }
-
-    fn restart(&mut self) {
-        let output = self.oracle(&["start", self.dir.path().to_str().unwrap(), "--heap", "256m"]);
-        self.address = output.trim().to_owned();
-    }
-
-    fn stop(&self) {
-        self.oracle(&["stop", self.dir.path().to_str().unwrap()]);
-    }
-
-    fn oracle(&self, arguments: &[&str]) -> String {
-        let output = Command::new(&self.xtask).arg("oracle").args(arguments).env("KAFKA_VERSION", release()).output();
-        let output = output.unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn data(&self) -> PathBuf {
-        self.dir.path().join("1/data")
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let _ = Command::new(&self.xtask).args(["oracle", "stop"]).arg(self.dir.path()).output();
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().unwrap().is_dir() { copy(&from, &to) } else { fs::copy(from, to).map(drop).unwrap() }
-    }
-}
-
-/// Opens a directory of Apache Kafka's and compares it with what Kafka's own tool says of the same files.
-fn compare(jars: &Path, data: &Path, is_clean: bool) -> Vec<u8> {
-    let expected = shown_batches(&dump(jars, &files(data, ".log"), &["--deep-iteration"]));
-    assert!(expected.len() > 50 && files(data, ".log").len() > 1);
-    let dir = rig::open_dir(&RigDisk::default(), data);
-    assert_eq!(dir.was_clean(), is_clean);
-    let found = dir.partitions().unwrap();
-    let orders = found.iter().find(|found| found.partition == rig::partition(0)).unwrap();
-    let log = dir.open_log(&orders.partition, orders.topic_id.unwrap(), config()).unwrap();
-    let bytes = read_all(&log, 0);
-    assert_eq!(our_batches(&bytes), expected);
-
-    let timestamps = batches(&bytes).map(|batch| batch.unwrap().max_timestamp());
-    let newest = timestamps.max().unwrap();
-    assert_eq!(log.offset_of_max_timestamp().unwrap().unwrap().1, newest);
-    assert_eq!(log.offset_for_timestamp(newest).unwrap().unwrap().1, newest);
-    assert_eq!(log.epoch_for_offset(0), Some(0));
-    // The producer's last batch is known: the same again is a duplicate.
-    let last = batches(&bytes).last().unwrap().unwrap();
-    assert!(last.has_producer_id());
-    let again =
-        idempotent(last.producer_id(), last.producer_epoch(), last.base_sequence(), last.record_count() as usize);
-    let again = log.append_as_leader(again, 0, AppendOrigin::Client, newest).unwrap();
-    assert_eq!((again.duplicate, again.base_offset), (true, last.base_offset()));
-
-    append(&log, plain(3, newest, b"appended by us")).unwrap();
-    let end = log.log_end_offset();
-    log.close().unwrap();
-    drop(log);
-    assert_eq!(end, last.next_offset() + 3);
-    bytes
-}
-
-#[test]
-fn we_read_kafkas_files() {
-    let Some(jars) = jars("we_read_kafkas_files", &release()) else { return };
-    let Some(mut cluster) = Cluster::start() else { return };
-    let create = ["--create", "--topic", "orders", "--partitions", "1", "--config", "segment.bytes=1048576"];
-    let create = [&["--bootstrap-server", &cluster.address], &create[..]].concat();
-    java(&jars, "org.apache.kafka.tools.TopicCommand", &create);
-    for codec in ["zstd", "none"] {
-        let properties =
-            format!("bootstrap.servers={} compression.type={codec} batch.size=8000 linger.ms=5", cluster.address);
-        let mut arguments = vec!["--topic", "orders", "--num-records", "4000", "--record-size", "400"];
-        arguments.extend(["--throughput", "-1", "--producer-props"]);
-        arguments.extend(properties.split(' '));
-        java(&jars, "org.apache.kafka.tools.ProducerPerformance", &arguments);
-    }
-    // What a crash of the process would leave, while it runs on.
-    let crashed = tempdir();
-    copy(&cluster.data(), crashed.path());
-    let stopped = tempdir();
-    cluster.stop();
-    copy(&cluster.data(), stopped.path());
-
-    let after_crash = compare(&jars, crashed.path(), false);
-    let after_stop = compare(&jars, stopped.path(), true);
-    assert!(after_crash == after_stop);
-
-    // And back: Kafka takes the log with what we appended.
-    fs::remove_dir_all(cluster.data().join("orders-0")).unwrap();
-    copy(&stopped.path().join("orders-0"), &cluster.data().join("orders-0"));
-    cluster.restart();
-    let ask = ["--bootstrap-server", &cluster.address, "--topic", "orders", "--time", "-1"];
-    let answer = java(&jars, "org.apache.kafka.tools.GetOffsetShell", &ask);
-    assert_eq!(answer.trim(), "orders:0:8003");
-}
-
 /// Keys that come again, tombstones, every codec, two producers of which one has only old records.
 fn write_keys(log: &PartitionLog, round: i64) {
     for (i, codec) in (0..30i64).zip(Codec::ALL.into_iter().cycle()) {
@@ -356,4 +232,47 @@ fn kafka_reads_what_we_compacted() {
         let text = dump(&jars, &indexes, &["--verify-index-only"]);
         assert!(!text.contains("Mismatches") && !text.contains("Found"), "{text}");
     }
+}
+
+/// Seeds of logs that are looked at after each of their power failures.
+const LIVES: u64 = 24;
+
+#[test]
+fn kafka_reads_what_power_failures_left() {
+    let (release, _) = DUMPS[1];
+    let Some(jars) = jars("kafka_reads_what_power_failures_left", release) else { return };
+    let path = tempdir();
+    let states: Vec<lives::Left> = (0..LIVES).flat_map(|seed| lives::live(seed, path.path())).collect();
+    let (mut all, mut indexes) = (Vec::new(), Vec::new());
+    for left in &states {
+        all.extend(files(&left.path, ".log"));
+        all.extend(files(&left.path, ".snapshot"));
+        for suffix in [".index", ".timeindex"] {
+            indexes
+                .extend(files(&left.path, suffix).into_iter().filter(|index| fs::metadata(index).unwrap().len() > 0));
+        }
+    }
+    all.extend(indexes.iter().cloned());
+    assert!(all.len() > 500 && indexes.len() > 100, "{} files, {} indexes", all.len(), indexes.len());
+    let text = dump(&jars, &all, &["--deep-iteration", "--index-sanity-check"]);
+    assert!(!text.contains("isvalid: false") && !text.contains("invalid bytes"), "{text}");
+    assert_eq!(text.matches("passed sanity check").count(), indexes.len());
+    assert!(text.lines().any(|line| line.contains("producerId: ") && line.contains("lastSequence")), "{text}");
+    let mut found: BTreeMap<&Path, Vec<Shown>> = BTreeMap::new();
+    for of_file in text.split("Dumping ").skip(1) {
+        let (name, rest) = of_file.split_once('\n').unwrap();
+        if name.ends_with(".log") {
+            let dir = Path::new(name).parent().and_then(Path::parent).unwrap();
+            found.entry(dir).or_default().extend(shown_batches(rest));
+        }
+    }
+    for left in &states {
+        let found = found.remove(&*left.path).unwrap_or_default();
+        let first = found.len().saturating_sub(batches(&left.content).count());
+        assert_eq!(found[first..], our_batches(&left.content), "{}", left.path.display());
+        // What was deleted from the start of a segment is still in it.
+        assert!(found[..first].iter().all(|batch| batch["lastOffset"].parse::<i64>().unwrap() < left.start));
+    }
+    let text = dump(&jars, &indexes, &["--verify-index-only"]);
+    assert!(!text.contains("Mismatches") && !text.contains("Found"), "{text}");
 }
