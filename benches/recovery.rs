@@ -8,6 +8,7 @@
 mod broker_process;
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use broker_process::BrokerProcess;
@@ -41,10 +42,18 @@ fn main() {
 async fn measure(name: &str, partitions: i32, batches: usize, records: usize, bar: &str) {
     let mut broker = BrokerProcess::start(&[]);
     fill(&broker.address, partitions, batches, records).await;
-    for (kind, idempotent) in [("killed", false), ("killed, idempotent producer", true)] {
+    let kinds = [
+        ("killed", false, false),
+        ("killed, idempotent producer", true, false),
+        ("killed, files not in memory", false, true),
+    ];
+    for (kind, idempotent, cold) in kinds {
         let (mut acknowledged, mut ready, mut resident, mut anonymous) = (vec![], vec![], vec![], vec![]);
         for _ in 0..ROUNDS {
             broker.crash();
+            if cold {
+                drop_from_cache(&broker.data_dir());
+            }
             let begun = Instant::now();
             broker = broker.restart();
             ready.push(ms(broker.ready_after));
@@ -71,8 +80,21 @@ async fn measure(name: &str, partitions: i32, batches: usize, records: usize, ba
 fn report(name: &str, mut values: Vec<f64>, unit: &str, bar: &str) {
     let first = values[0];
     values.sort_by(f64::total_cmp);
-    let (median, most) = (values[values.len() / 2], values[values.len() - 1]);
-    println!("{name:<74} {median:>8.1} {unit:<4} (first {first:.1}, max {most:.1}; bar {bar})");
+    let (least, median, most) = (values[0], values[values.len() / 2], values[values.len() - 1]);
+    println!("{name:<74} {median:>8.1} {unit:<4} (first {first:.1}, min {least:.1}, max {most:.1}; bar {bar})");
+}
+
+/// Writes back what the page cache has of the files below a directory, and drops it: they are read from the disk then.
+fn drop_from_cache(directory: &Path) {
+    for entry in fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("a name")) {
+        if entry.file_type().expect("a type").is_dir() {
+            drop_from_cache(&entry.path());
+        } else {
+            let file = fs::File::open(entry.path()).expect("it can be read");
+            file.sync_all().expect("the disk works");
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("a hint is taken");
+        }
+    }
 }
 
 fn ms(duration: Duration) -> f64 {

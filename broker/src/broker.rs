@@ -22,7 +22,7 @@ use crate::disk_work::{self, Writers};
 use crate::fetch_session::SessionCache;
 use crate::http::{Health, Http, Phase};
 use crate::memory::ByteBudget;
-use crate::partition::{Cleaner, Flusher, Partitions, housekeeping};
+use crate::partition::{Cleaner, Flusher, Partitions, housekeeping, keep_checkpoints};
 use crate::producer_ids::ProducerIds;
 use crate::server::{self, BoundListener, ConnectionInfo, Connections};
 
@@ -229,6 +229,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     let cleaner = Cleaner::start(Arc::clone(&broker))?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(housekeeping(Arc::clone(&broker), stopped.clone()));
+    tokio::spawn(keep_checkpoints(Arc::clone(&broker), stopped.clone()));
     let addresses: Vec<_> = listeners.iter().map(|bound| bound.address).collect();
     for bound in listeners {
         tokio::spawn(server::serve(Arc::clone(&broker), bound, stopped.clone()));

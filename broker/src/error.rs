@@ -77,8 +77,11 @@ pub(crate) fn read_code(partition: &Partition, error: &ReadError) -> ErrorCode {
 
 /// What an operation on the disk is answered with, after telling the operator.
 pub(crate) fn storage_code(partition: &Partition, operation: &str, error: &StorageError) -> ErrorCode {
-    if matches!(error, StorageError::Closed) {
-        return ErrorCode::NOT_LEADER_OR_FOLLOWER;
+    match error {
+        StorageError::Closed => return ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        // Said once, when it happened.
+        StorageError::Offline { .. } => return ErrorCode::KAFKA_STORAGE_ERROR,
+        _ => {}
     }
     error!(%partition, operation, %error, "the disk failed; check its health and free space");
     ErrorCode::KAFKA_STORAGE_ERROR

@@ -34,7 +34,9 @@ struct Known {
     log_starts: Offsets,
     /// Below which logs are compacted.
     cleaned: Offsets,
-    /// Whether the file says something else.
+    /// Whether the files say something else.
+    recovery_points_unsaved: bool,
+    log_starts_unsaved: bool,
     cleaned_unsaved: bool,
     /// Partitions that are no longer known here, and still stand in the files.
     stale: BTreeSet<TopicPartition>,
@@ -49,8 +51,7 @@ impl Checkpoints {
             recovery_points: read_offsets(disk, &recovery_points)?,
             log_starts: read_offsets(disk, &log_starts)?,
             cleaned: read_offsets(disk, &cleaned)?,
-            cleaned_unsaved: false,
-            stale: BTreeSet::new(),
+            ..Known::default()
         };
         Ok(Checkpoints { recovery_points, log_starts, cleaned, known: Mutex::new(known) })
     }
@@ -97,8 +98,10 @@ impl Checkpoints {
     ) -> Result<(), StorageError> {
         let mut known = self.lock();
         for log in logs.filter(|log| !log.is_deleted()) {
-            note(&mut known.recovery_points, log.partition(), log.flushed_offset());
-            note(&mut known.log_starts, log.partition(), log.log_start_offset());
+            let moved = note(&mut known.recovery_points, log.partition(), log.flushed_offset());
+            known.recovery_points_unsaved |= moved;
+            let moved = note(&mut known.log_starts, log.partition(), log.log_start_offset());
+            known.log_starts_unsaved |= moved;
         }
         self.write(disk, &mut known)
     }
@@ -109,6 +112,8 @@ impl Checkpoints {
         let (point, start) = (known.recovery_points.remove(partition), known.log_starts.remove(partition));
         let cleaned = known.cleaned.remove(partition).is_some();
         known.cleaned_unsaved |= cleaned;
+        known.recovery_points_unsaved |= point.is_some();
+        known.log_starts_unsaved |= start.is_some();
         if point.is_some() || start.is_some() || cleaned {
             known.stale.insert(partition.clone());
         }
@@ -123,8 +128,14 @@ impl Checkpoints {
 
     fn write(&self, disk: &dyn Disk, known: &mut Known) -> Result<(), StorageError> {
         self.write_cleaned(disk, known)?;
-        write_offsets(disk, &self.log_starts, &known.log_starts)?;
-        write_offsets(disk, &self.recovery_points, &known.recovery_points)?;
+        if known.log_starts_unsaved {
+            write_offsets(disk, &self.log_starts, &known.log_starts)?;
+            known.log_starts_unsaved = false;
+        }
+        if known.recovery_points_unsaved {
+            write_offsets(disk, &self.recovery_points, &known.recovery_points)?;
+            known.recovery_points_unsaved = false;
+        }
         known.stale.clear();
         Ok(())
     }
@@ -135,11 +146,13 @@ impl Checkpoints {
     }
 }
 
-fn note(offsets: &mut Offsets, partition: &TopicPartition, offset: i64) {
-    if offset > 0 {
-        offsets.insert(partition.clone(), offset);
-    } else {
-        offsets.remove(partition);
+/// Answers whether that is news. Nothing is noted of offset 0.
+fn note(offsets: &mut Offsets, partition: &TopicPartition, offset: i64) -> bool {
+    match offsets.get_mut(partition) {
+        Some(known) if offset > 0 => std::mem::replace(known, offset) != offset,
+        Some(_) => offsets.remove(partition).is_some(),
+        None if offset > 0 => offsets.insert(partition.clone(), offset).is_none(),
+        None => false,
     }
 }
 

@@ -83,10 +83,18 @@ pub struct SharedLimits {
     pub mapped_bytes: usize,
     /// Idempotent producers remembered by one log.
     pub producers_per_log: usize,
+    /// A log with so much behind its newest restart point gets another at the next checkpoint, bytes. A start after a
+    /// crash reads that much of a log, and what came since the last checkpoint.
+    pub restart_interval_bytes: u64,
 }
 
 impl Default for SharedLimits {
     fn default() -> Self {
-        SharedLimits { tail_cache_bytes: 8 << 20, mapped_bytes: 64 << 20, producers_per_log: 10_000 }
+        SharedLimits {
+            tail_cache_bytes: 8 << 20,
+            mapped_bytes: 64 << 20,
+            producers_per_log: 10_000,
+            restart_interval_bytes: 1 << 20,
+        }
     }
 }

@@ -28,8 +28,18 @@ pub enum StorageError {
         /// What is wrong.
         reason: String,
     },
-    /// An earlier fsync failed, so what is on the disk is unknown: a restart recovers it.
-    #[error("the log takes no more writes because flushing it failed; check the disk and restart the broker")]
+    /// An earlier fsync failed somewhere in the log directory, so what is on the disk is unknown: a restart recovers it.
+    #[error("the log directory takes no more writes because flushing {} failed ({error}); check the disk and restart the broker", path.display())]
+    Offline {
+        /// What could not be flushed.
+        path: PathBuf,
+        /// What the operating system said.
+        error: String,
+    },
+    /// The files of one log are not what they should be: a restart puts them in order.
+    #[error(
+        "the log takes no more writes because its segments could be replaced only half way; check the disk and restart the broker"
+    )]
     Poisoned,
     /// Another process uses the directory.
     #[error("{} is in use by another process; stop it, or set log.dirs to another directory", path.display())]

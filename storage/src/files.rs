@@ -104,6 +104,18 @@ pub fn replace_file(
     disk.sync_dir(parent(path))
 }
 
+/// The same without waiting for the disk: after a crash of the machine it may hold anything, so it must have a checksum,
+/// and an older file must do as well.
+pub(crate) fn write_unflushed(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".unflushed.tmp");
+    let temporary = Path::new(&temporary);
+    let file = disk.open(temporary, true)?;
+    file.truncate(0)?;
+    file.write_at(content, 0)?;
+    disk.rename(temporary, path)
+}
+
 /// Removes a file that may be missing already.
 ///
 /// # Errors

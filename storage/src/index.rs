@@ -1,7 +1,8 @@
 //! Sparse indexes beside a segment: offset to position, and time to offset, in Kafka's formats.
 //!
-//! New entries gather in memory and are written in blocks; after a crash those of the last segment are rebuilt, so they
-//! are fsynced only when the segment is complete. Lookups search the file in place: the page cache is the cache.
+//! New entries gather in memory and are written in blocks; after a crash those of the last segment are built again from
+//! the newest restart point on, so they are fsynced only when the segment is complete. Lookups search the file in place:
+//! the page cache is the cache.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +12,12 @@ use tracing::warn;
 use crate::StorageError;
 use crate::disk::{Disk, DiskFile};
 use crate::files::read_exact;
+use crate::restart::IndexMark;
 
 /// Entries gathered before they are written, bytes.
 const PENDING_BYTES: usize = 4096;
+/// How much of an index is read at a time to be checked, bytes.
+const CHECKED_BYTES: usize = 48 << 10;
 
 /// Of a file that is being built; recovery removes it.
 const ASIDE_SUFFIX: &str = ".tmp";
@@ -32,6 +36,8 @@ pub(crate) struct IndexFile<const N: usize> {
     /// Entries behind them, in memory.
     pending: Vec<[u8; N]>,
     last: Option<[u8; N]>,
+    /// Whether the file may go on behind `written` with what an earlier run wrote there.
+    leftover: bool,
     /// Held open because another file is about to take its name.
     pinned: Option<Arc<dyn DiskFile>>,
 }
@@ -39,7 +45,7 @@ pub(crate) struct IndexFile<const N: usize> {
 impl<const N: usize> IndexFile<N> {
     /// A new, empty index; the file appears when entries are written.
     pub(crate) fn create(path: PathBuf) -> IndexFile<N> {
-        IndexFile { path, written: 0, pending: Vec::new(), last: None, pinned: None }
+        IndexFile { path, written: 0, pending: Vec::new(), last: None, leftover: false, pinned: None }
     }
 
     /// The index as it stands on disk, or `None` if it is missing or not made of whole entries.
@@ -53,11 +59,55 @@ impl<const N: usize> IndexFile<N> {
         if !length.is_multiple_of(N) {
             return Ok(None);
         }
-        let mut index = IndexFile { written: length / N, pending: Vec::new(), last: None, pinned: None, path };
+        let mut index = IndexFile::create(path);
+        index.written = length / N;
         if index.written > 0 {
             index.last = Some(index.entry(&*file, index.written - 1)?);
         }
         Ok(Some(index))
+    }
+
+    /// The index up to a mark, if the file has its entries and each follows the one before; what comes behind is
+    /// compared with what is pushed. Without entries, any file will do.
+    pub(crate) fn open_to(
+        disk: &dyn Disk,
+        path: PathBuf,
+        mark: &IndexMark<N>,
+        follows: impl Fn(&[u8; N], &[u8; N]) -> bool,
+    ) -> Result<Option<IndexFile<N>>, StorageError> {
+        let mut index = IndexFile::create(path);
+        index.leftover = true;
+        if mark.count == 0 {
+            return Ok(Some(index));
+        }
+        let file = match disk.open(&index.path, false) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StorageError::io("open", &index.path)(error)),
+        };
+        let end = u64::from(mark.count) * N as u64;
+        let (mut position, mut before, mut block) = (0, None, vec![0; CHECKED_BYTES / N * N]);
+        while position < end {
+            let wanted = usize::try_from(end - position).unwrap_or(usize::MAX).min(block.len());
+            let count = file.read_at(&mut block[..wanted], position).map_err(StorageError::io("read", &index.path))?;
+            if count < wanted {
+                return Ok(None);
+            }
+            for entry in block[..wanted].as_chunks::<N>().0 {
+                if before.as_ref().is_some_and(|before| !follows(before, entry)) {
+                    return Ok(None);
+                }
+                before = Some(*entry);
+            }
+            position += wanted as u64;
+        }
+        (index.written, index.last) = (mark.count as usize, before);
+        Ok((before == Some(mark.last)).then_some(index))
+    }
+
+    /// How far it goes.
+    pub(crate) fn mark(&self) -> IndexMark<N> {
+        IndexMark { count: u32::try_from(self.len()).unwrap_or(0), last: self.last.unwrap_or([0; N]) }
     }
 
     /// How many entries there are.
@@ -85,11 +135,53 @@ impl<const N: usize> IndexFile<N> {
     /// Writes what is gathered; creates the file if there is none.
     pub(crate) fn write(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
         let file = self.open_file(disk, true)?;
+        if self.leftover {
+            self.compare_leftover(&*file)?;
+        }
         file.write_at(self.pending.as_flattened(), (self.written * N) as u64)
             .map_err(StorageError::io("write", &self.path))?;
         self.written += self.pending.len();
         self.pending = Vec::new();
         Ok(())
+    }
+
+    /// Ends the file where the index ends, when all that recovery found was pushed.
+    pub(crate) fn settle(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        if !self.leftover {
+            return Ok(());
+        }
+        if !self.pending.is_empty() {
+            self.write(disk)?;
+        }
+        let file = self.open_file(disk, true)?;
+        if self.leftover && file.len().map_err(StorageError::io("read", &self.path))? > self.end_bytes() {
+            self.drop_leftover(&*file)?;
+        }
+        self.leftover = false;
+        Ok(())
+    }
+
+    /// What stands where the gathered entries go is the same, or goes.
+    fn compare_leftover(&mut self, file: &dyn DiskFile) -> Result<(), StorageError> {
+        let pending = self.pending.as_flattened();
+        let mut found = vec![0; pending.len()];
+        let count = file.read_at(&mut found, self.end_bytes()).map_err(StorageError::io("read", &self.path))?;
+        if found[..count] != pending[..count] {
+            self.drop_leftover(file)?;
+        }
+        Ok(())
+    }
+
+    /// For good: entries of batches that are no more must not come back when the power fails, and pass for ours.
+    fn drop_leftover(&mut self, file: &dyn DiskFile) -> Result<(), StorageError> {
+        file.truncate(self.end_bytes()).map_err(StorageError::io("truncate", &self.path))?;
+        file.sync().map_err(StorageError::io("flush", &self.path))?;
+        self.leftover = false;
+        Ok(())
+    }
+
+    fn end_bytes(&self) -> u64 {
+        (self.written * N) as u64
     }
 
     /// Writes what is gathered, and makes all of it durable.
@@ -102,9 +194,14 @@ impl<const N: usize> IndexFile<N> {
     pub(crate) fn reset(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
         let file = self.open_file(disk, true)?;
         file.truncate(0).map_err(StorageError::io("truncate", &self.path))?;
-        (self.written, self.last) = (0, None);
+        (self.written, self.last, self.leftover) = (0, None, false);
         self.pending.clear();
         Ok(())
+    }
+
+    /// Begins to build a new one in its place: what stands in the file is compared with what is pushed.
+    pub(crate) fn begin_again(&mut self) {
+        self.leftover = true;
     }
 
     /// Begins to build it anew in another file: until that is whole, a crash must find the old one or none, and not a

@@ -4,7 +4,7 @@
 //! the bytes they stand for, and bytes below the published end never change.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::{Bytes, BytesMut};
@@ -20,15 +20,14 @@ use crate::epochs::LeaderEpochs;
 use crate::error::{AppendError, ReadError, StorageError};
 use crate::files::remove_if_there;
 use crate::log_dir::TopicPartition;
+use crate::log_dir_state::LogDirState;
 use crate::producers::{Producers, Sequence, snapshot_path};
+use crate::restart::Restarts;
 use crate::segment::{Extent, ReadRange, Segment};
 use crate::tail_cache::{Tail, TailCache};
 use crate::validate::{self, AppendOrigin};
 use crate::window::WindowBudget;
 use crate::{partition_metadata, recovery};
-
-/// Newer snapshots are kept at least this many, in case the newest is damaged.
-const SNAPSHOTS_KEPT: usize = 2;
 
 /// What the logs of one directory share.
 #[derive(Debug)]
@@ -38,6 +37,9 @@ pub(crate) struct Shared {
     pub(crate) windows: WindowBudget,
     pub(crate) limits: SharedLimits,
     pub(crate) checkpoints: Checkpoints,
+    pub(crate) state: Arc<LogDirState>,
+    /// Bytes that were flushed since the recovery points were written.
+    pub(crate) uncheckpointed_bytes: AtomicU64,
 }
 
 /// Where an append went.
@@ -71,9 +73,15 @@ pub struct PartitionLog {
     pub(crate) log_start_offset: AtomicI64,
     log_end_offset: AtomicI64,
     flushed_offset: AtomicI64,
+    /// Bytes that were appended since the log was opened, and those that recovery had to read.
+    appended_bytes: AtomicU64,
+    /// How many of them are flushed.
+    flushed_bytes: AtomicU64,
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     pub(crate) epochs: Mutex<LeaderEpochs>,
     pub(crate) writer: Mutex<Writer>,
+    /// Locked after the writer.
+    pub(crate) restarts: Mutex<Restarts>,
     pub(crate) cleaner: CleanerState,
     /// One flush at a time, so that the flushed offset never claims what another flush is still writing.
     flushing: Mutex<()>,
@@ -103,6 +111,8 @@ pub(crate) struct Recovered {
     pub(crate) epochs: LeaderEpochs,
     pub(crate) producers: Producers,
     pub(crate) has_dir: bool,
+    /// Bytes that were read again because no restart point came after them.
+    pub(crate) reread_bytes: u64,
 }
 
 impl PartitionLog {
@@ -125,9 +135,12 @@ impl PartitionLog {
             log_start_offset: AtomicI64::new(recovered.log_start_offset),
             log_end_offset: AtomicI64::new(recovered.log_end_offset),
             flushed_offset: AtomicI64::new(recovered.log_end_offset),
+            appended_bytes: AtomicU64::new(recovered.reread_bytes),
+            flushed_bytes: AtomicU64::new(recovered.reread_bytes),
             segments: RwLock::new(Arc::new(recovered.segments)),
             epochs: Mutex::new(recovered.epochs),
             writer: Mutex::new(Writer { producers: recovered.producers, has_dir: recovered.has_dir, expired_at_ms: 0 }),
+            restarts: Mutex::default(),
             flushing: Mutex::new(()),
             tail: Arc::default(),
             poisoned: AtomicBool::new(false),
@@ -162,9 +175,29 @@ impl PartitionLog {
         self.flushed_offset.load(Ordering::Acquire)
     }
 
-    /// Whether a flush failed, so that it takes no more writes until it is opened again.
+    /// Whether a flush failed in its directory, or its segments were replaced only half way, so that it takes no more
+    /// writes until it is opened again.
     pub fn is_poisoned(&self) -> bool {
-        self.poisoned.load(Ordering::Acquire)
+        self.check_writable().is_err()
+    }
+
+    /// Whether its directory takes writes.
+    pub fn dir_state(&self) -> &LogDirState {
+        &self.shared.state
+    }
+
+    /// Bytes that were appended and are not flushed yet.
+    pub fn unflushed_bytes(&self) -> u64 {
+        self.appended_bytes().saturating_sub(self.flushed_bytes.load(Ordering::Acquire))
+    }
+
+    /// Bytes of all logs of the directory that were flushed since recovery points were written.
+    pub fn uncheckpointed_bytes(&self) -> u64 {
+        self.shared.uncheckpointed_bytes.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.appended_bytes.load(Ordering::Acquire)
     }
 
     /// Bytes of all segments.
@@ -241,6 +274,7 @@ impl PartitionLog {
 
     fn publish(&self, batch: BytesMut, extent: Extent) {
         let (base_offset, next_offset) = (self.log_end_offset(), extent.last_offset + 1);
+        self.appended_bytes.fetch_add(extent.size as u64, Ordering::AcqRel);
         self.shared.cache.push(&self.tail, base_offset, next_offset, batch.freeze());
         self.log_end_offset.store(next_offset, Ordering::Release);
     }
@@ -249,10 +283,12 @@ impl PartitionLog {
         if self.closed.load(Ordering::Acquire) {
             return Err(StorageError::Closed);
         }
-        if self.poisoned.load(Ordering::Acquire) {
-            return Err(StorageError::Poisoned);
-        }
-        Ok(())
+        self.check_writable()
+    }
+
+    fn check_writable(&self) -> Result<(), StorageError> {
+        self.shared.state.check()?;
+        if self.poisoned.load(Ordering::Acquire) { Err(StorageError::Poisoned) } else { Ok(()) }
     }
 
     /// The epoch is on disk before any batch that carries it, so that a crash between the two leaves no batch without.
@@ -308,16 +344,18 @@ impl PartitionLog {
                 // Another flush of it may be under way, and must have ended well.
                 let _one_at_a_time = lock(&self.flushing);
                 self.check_open()?;
-                self.flush_segment(active)?;
+                active.flush(disk)?;
             }
+            let mut restarts = lock(&self.restarts);
+            restarts.drop_waiting();
             // Of nobody too: without it, a start after a crash would look for producers in all that came before.
-            writer.producers.save(disk, &snapshot_path(&self.dir, end))?;
+            writer.producers.save(disk, &snapshot_path(&self.dir, end), None)?;
         }
         let next = Arc::new(Segment::create(disk, &self.dir, end, now_ms)?);
         disk.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))?;
         segments.push(Arc::clone(&next));
         self.publish_segments(segments);
-        if let Err(error) = recovery::remove_old_snapshots(disk, &self.dir, SNAPSHOTS_KEPT) {
+        if let Err(error) = recovery::remove_old_snapshots(disk, &self.dir, end) {
             warn!(partition = %self.partition, %error, "old producer snapshots stay for now");
         }
         Ok(next)
@@ -335,12 +373,7 @@ impl PartitionLog {
         }
     }
 
-    /// After a failed fsync the kernel may have dropped the data and report success next time.
-    fn flush_segment(&self, segment: &Segment) -> Result<(), StorageError> {
-        segment.flush(&*self.shared.disk).inspect_err(|_| self.poison())
-    }
-
-    /// No more writes: what the disk has is not known, and a restart finds out.
+    /// No more writes: what the disk has is not what memory says, and a restart finds out.
     pub(crate) fn poison(&self) {
         self.poisoned.store(true, Ordering::Release);
     }
@@ -430,25 +463,25 @@ impl PartitionLog {
     ///
     /// # Errors
     /// The disk's. After a failed fsync the kernel may have dropped the data and report success next time, so the log
-    /// takes no more writes: a restart finds out what is on the disk.
+    /// directory takes no more writes: a restart finds out what is on the disk.
     pub fn flush(&self) -> Result<i64, StorageError> {
         let _one_at_a_time = lock(&self.flushing);
         if self.deleted.load(Ordering::Acquire) {
             return Err(StorageError::Closed);
         }
-        if self.poisoned.load(Ordering::Acquire) {
-            return Err(StorageError::Poisoned);
-        }
-        let end = self.log_end_offset();
+        self.check_writable()?;
+        let (end, bytes) = (self.log_end_offset(), self.appended_bytes());
         let segments = self.segments();
         let active = segments.last().map_or(-1, |segment| segment.base_offset());
         for segment in segments.iter() {
-            self.flush_segment(segment)?;
+            segment.flush(&*self.shared.disk)?;
             if segment.base_offset() != active {
                 segment.close();
             }
         }
         self.flushed_offset.store(end, Ordering::Release);
+        let before = self.flushed_bytes.swap(bytes, Ordering::AcqRel);
+        self.shared.uncheckpointed_bytes.fetch_add(bytes.saturating_sub(before), Ordering::AcqRel);
         Ok(end)
     }
 
@@ -475,9 +508,10 @@ impl PartitionLog {
             active.seal(disk)?;
             active.close();
         }
-        if writer.has_dir && writer.producers.len() > 0 {
-            writer.producers.save(disk, &snapshot_path(&self.dir, self.log_end_offset()))?;
-            recovery::remove_old_snapshots(disk, &self.dir, SNAPSHOTS_KEPT)?;
+        if writer.has_dir {
+            let mut restarts = lock(&self.restarts);
+            restarts.drop_waiting();
+            self.write_last_snapshot(&writer.producers)?;
         }
         self.complete.store(true, Ordering::Release);
         Ok(())
@@ -505,6 +539,7 @@ impl PartitionLog {
         let writer = lock(&self.writer);
         // A flush that is under way still needs its files.
         let _flushing = lock(&self.flushing);
+        lock(&self.restarts).drop_waiting();
         self.deleted.store(true, Ordering::Release);
         self.tail.clear();
         self.segments().iter().for_each(|segment| segment.close());

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::files::{self, read_file, write_file};
 use crate::log::{PartitionLog, Shared, remove_file};
+use crate::log_dir_state::{LogDirState, WatchedDisk};
 use crate::partition_metadata;
 use crate::recovery::{self, Checkpointed};
 use crate::tail_cache::TailCache;
@@ -79,7 +81,10 @@ impl LogDir {
     /// # Errors
     /// [`StorageError::Locked`] when another process has it; the disk's.
     pub fn open(disk: Arc<dyn Disk>, path: &Path, limits: SharedLimits) -> Result<LogDir, StorageError> {
+        // Directories above it may be nobody's of ours to flush.
         files::create_dir(&*disk, path).map_err(StorageError::io("create", path))?;
+        let state = Arc::<LogDirState>::default();
+        let disk: Arc<dyn Disk> = Arc::new(WatchedDisk::new(disk, Arc::clone(&state)));
         let lock_path = path.join(LOCK_FILE);
         let lock = disk.lock(&lock_path).map_err(|error| match error.kind() {
             std::io::ErrorKind::WouldBlock => StorageError::Locked { path: path.to_owned() },
@@ -94,7 +99,8 @@ impl LogDir {
             disk.sync_dir(path).map_err(StorageError::io("flush", path))?;
         }
         let (cache, windows) = (TailCache::new(limits.tail_cache_bytes), WindowBudget::new(limits.mapped_bytes));
-        let shared = Arc::new(Shared { disk, cache, windows, limits, checkpoints });
+        let uncheckpointed_bytes = AtomicU64::new(0);
+        let shared = Arc::new(Shared { disk, cache, windows, limits, checkpoints, state, uncheckpointed_bytes });
         let dir = LogDir {
             path: path.to_owned(),
             shared,
@@ -133,6 +139,16 @@ impl LogDir {
     /// Whether the last run ended cleanly, so that logs need no recovery.
     pub fn was_clean(&self) -> bool {
         self.clean
+    }
+
+    /// Whether it takes writes.
+    pub fn state(&self) -> &LogDirState {
+        &self.shared.state
+    }
+
+    /// Whether anything was flushed since [`LogDir::checkpoint`].
+    pub fn is_checkpoint_old(&self) -> bool {
+        self.shared.uncheckpointed_bytes.load(Ordering::Acquire) > 0
     }
 
     /// The partitions that have a directory.
@@ -263,11 +279,19 @@ impl LogDir {
         Ok(())
     }
 
-    /// Writes recovery points and log starts, so that the next start need not read what is durable.
+    /// Writes recovery points, log starts and restart points, so that the next start need not read what is durable.
+    /// Flushes no log.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's; [`StorageError::Offline`] when the directory takes no more writes.
     pub fn checkpoint<'a>(&self, logs: impl Iterator<Item = &'a PartitionLog>) -> Result<(), StorageError> {
+        self.shared.state.check()?;
+        self.shared.uncheckpointed_bytes.store(0, Ordering::Release);
+        let logs = logs.inspect(|log| {
+            if let Err(error) = log.keep_restart_point() {
+                warn!(partition = %log.partition(), %error, "a restart point could not be written; a start after a crash reads more");
+            }
+        });
         self.shared.checkpoints.update(&*self.shared.disk, logs)
     }
 
@@ -278,7 +302,8 @@ impl LogDir {
     /// The disk's.
     pub fn close_clean<'a>(&self, logs: impl Iterator<Item = &'a PartitionLog>) -> Result<(), StorageError> {
         let logs: Vec<&PartitionLog> = logs.filter(|log| !log.is_deleted()).collect();
-        self.checkpoint(logs.iter().copied())?;
+        self.shared.state.check()?;
+        self.shared.checkpoints.update(&*self.shared.disk, logs.iter().copied())?;
         let open = logs.iter().filter(|log| !log.is_complete()).count();
         let unchecked = self.unchecked().len();
         if open + unchecked > 0 {

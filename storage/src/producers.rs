@@ -6,7 +6,7 @@
 //!
 //! Kafka's snapshot has the last batch of each producer only, so a producer that had five in flight when the broker
 //! stopped is told that its retries are out of order. Ours has all five: the others follow behind Kafka's entries, under
-//! the same checksum, where Kafka does not look.
+//! the same checksum, where Kafka does not look. Behind those may be a restart point (`restart.rs`).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +16,7 @@ use protocol::records::Batch;
 
 use crate::disk::Disk;
 use crate::files::{read_file, write_file};
+use crate::restart::RestartPoint;
 use crate::{AppendError, StorageError};
 
 /// Batches remembered of one producer: as many as a client has in flight.
@@ -26,6 +27,8 @@ const SNAPSHOT_HEADER_BYTES: usize = 10;
 const SNAPSHOT_ENTRY_BYTES: usize = 46;
 /// Begins what follows Kafka's entries.
 const EARLIER_MAGIC: &[u8; 4] = b"OTL1";
+/// Begins a restart point behind that.
+const RESTART_MAGIC: &[u8; 4] = b"OTLR";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Written {
@@ -162,7 +165,17 @@ impl Producers {
     }
 
     /// Writes the state as of the offset in the file's name, in Kafka's format.
-    pub(crate) fn save(&self, disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    pub(crate) fn save(
+        &self,
+        disk: &dyn Disk,
+        path: &Path,
+        restart: Option<&RestartPoint>,
+    ) -> Result<(), StorageError> {
+        write_file(disk, path, &self.encode(restart)).map_err(StorageError::io("write", path))
+    }
+
+    /// The content of a snapshot file.
+    pub(crate) fn encode(&self, restart: Option<&RestartPoint>) -> Vec<u8> {
         let known = self.producers.iter().filter_map(|(id, producer)| Some((id, producer, producer.batches.back()?)));
         let mut body = Vec::with_capacity(4 + self.producers.len() * SNAPSHOT_ENTRY_BYTES);
         let mut earlier = EARLIER_MAGIC.to_vec();
@@ -180,22 +193,39 @@ impl Producers {
             producer.batches.iter().rev().skip(1).for_each(|batch| batch.write(&mut earlier));
         }
         body.extend_from_slice(&earlier);
+        if let Some(point) = restart {
+            body.extend_from_slice(RESTART_MAGIC);
+            point.write(&mut body);
+        }
         let mut file = Vec::with_capacity(6 + body.len());
         file.extend_from_slice(&SNAPSHOT_VERSION.to_be_bytes());
         file.extend_from_slice(&crc32c::crc32c(&body).to_be_bytes());
         file.extend_from_slice(&body);
-        write_file(disk, path, &file).map_err(StorageError::io("write", path))
+        file
     }
 
     /// Reads a snapshot; false when it is missing or damaged, and the log must be read instead.
     pub(crate) fn load(&mut self, disk: &dyn Disk, path: &Path) -> Result<bool, StorageError> {
+        Ok(self.load_snapshot(disk, path)?.is_some())
+    }
+
+    /// Reads a snapshot that has a restart point; `None` when it is missing or damaged, or has none.
+    pub(crate) fn load_with_point(
+        &mut self,
+        disk: &dyn Disk,
+        path: &Path,
+    ) -> Result<Option<RestartPoint>, StorageError> {
+        Ok(self.load_snapshot(disk, path)?.flatten())
+    }
+
+    fn load_snapshot(&mut self, disk: &dyn Disk, path: &Path) -> Result<Option<Option<RestartPoint>>, StorageError> {
         self.clear();
-        let Some(file) = read_file(disk, path).map_err(StorageError::io("read", path))? else { return Ok(false) };
-        let Some(mut entries) = parse(&file) else { return Ok(false) };
+        let Some(file) = read_file(disk, path).map_err(StorageError::io("read", path))? else { return Ok(None) };
+        let Some((mut entries, point)) = parse(&file) else { return Ok(None) };
         // Who was heard of last stays.
         entries.sort_by_key(|(_, producer)| Reverse(producer.last_seen_ms));
         self.producers.extend(entries.into_iter().take(self.limit));
-        Ok(true)
+        Ok(Some(point))
     }
 }
 
@@ -226,7 +256,10 @@ fn after(sequence: i32) -> i32 {
     if sequence == i32::MAX { 0 } else { sequence + 1 }
 }
 
-fn parse(file: &[u8]) -> Option<Vec<(i64, Producer)>> {
+/// What a snapshot file has.
+type Snapshot = (Vec<(i64, Producer)>, Option<RestartPoint>);
+
+fn parse(file: &[u8]) -> Option<Snapshot> {
     let header = file.get(..SNAPSHOT_HEADER_BYTES)?;
     let version = i16::from_be_bytes(header[..2].try_into().ok()?);
     let crc = u32::from_be_bytes(header[2..6].try_into().ok()?);
@@ -236,10 +269,12 @@ fn parse(file: &[u8]) -> Option<Vec<(i64, Producer)>> {
     }
     let (rows, rest) = file[SNAPSHOT_HEADER_BYTES..].split_at_checked(count.checked_mul(SNAPSHOT_ENTRY_BYTES)?)?;
     let mut entries = rows.chunks_exact(SNAPSHOT_ENTRY_BYTES).map(parse_entry).collect::<Option<Vec<_>>>()?;
+    let mut point = None;
     if let Some(rest) = rest.strip_prefix(EARLIER_MAGIC) {
-        parse_earlier(rest, &mut entries)?;
+        let rest = parse_earlier(rest, &mut entries)?;
+        point = rest.strip_prefix(RESTART_MAGIC).and_then(RestartPoint::read);
     }
-    Some(entries)
+    Some((entries, point))
 }
 
 fn parse_entry(row: &[u8]) -> Option<(i64, Producer)> {
@@ -251,8 +286,8 @@ fn parse_entry(row: &[u8]) -> Option<(i64, Producer)> {
     Some((i64::from_be_bytes(row[..8].try_into().ok()?), producer))
 }
 
-/// For each producer when it was heard of, and its earlier batches, the newest first.
-fn parse_earlier(mut rest: &[u8], entries: &mut [(i64, Producer)]) -> Option<()> {
+/// For each producer when it was heard of, and its earlier batches, the newest first. Answers what follows.
+fn parse_earlier<'a>(mut rest: &'a [u8], entries: &mut [(i64, Producer)]) -> Option<&'a [u8]> {
     for (_, producer) in entries {
         let (head, rows) = rest.split_at_checked(9)?;
         producer.last_seen_ms = i64::from_be_bytes(head[..8].try_into().ok()?);
@@ -262,7 +297,7 @@ fn parse_earlier(mut rest: &[u8], entries: &mut [(i64, Producer)]) -> Option<()>
         }
         rest = next;
     }
-    Some(())
+    Some(rest)
 }
 
 /// The sequence `delta` before, on a circle of 2^31.
@@ -338,7 +373,7 @@ mod tests {
         for i in 0..7 {
             note(&mut producers, &batch(2, i * 3, 3, i64::from(i) * 3));
         }
-        producers.save(&OsDisk, &path).unwrap();
+        producers.save(&OsDisk, &path, None).unwrap();
         let mut restored = Producers::new(10);
         assert!(restored.load(&OsDisk, &path).unwrap());
         assert_eq!(restored.producers, producers.producers);

@@ -1,14 +1,15 @@
 //! Opening a log, after a clean stop or a crash.
 //!
-//! Segments are flushed before the next one begins, and the recovery point says how far the last one was; only what is
-//! behind it is checked batch by batch, and there the log is cut at the first batch that is not whole, because that is
-//! what a crash leaves. Such a batch anywhere else is damage: the log stays shut, and says so, rather than lose what was
-//! acknowledged. What was read back is flushed before anybody is told that it is there.
+//! Segments are flushed before the next one begins, and the recovery point and the restart points (`restart.rs`) say how
+//! far the last one was. It is read from its newest restart point on, batch by batch, and is cut at the first batch that
+//! is not whole if that comes behind everything that was flushed, because that is what a crash leaves. Such a batch
+//! anywhere else is damage: the log stays shut, and says so, rather than lose what was acknowledged. What was read back
+//! is flushed before anybody is told that it is there.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::cleaner::finish_interrupted;
 use crate::config::{LogConfig, SharedLimits};
@@ -17,11 +18,16 @@ use crate::epochs::LeaderEpochs;
 use crate::error::StorageError;
 use crate::log::{Recovered, remove_file};
 use crate::producers::{Producers, snapshot_path};
+use crate::recovery_segment::{CheckedActive, Opening};
+use crate::restart;
 use crate::scan::scan;
-use crate::segment::{DELETED_SUFFIX, Extent, Segment};
+use crate::segment::{DELETED_SUFFIX, Segment};
 
 /// Files that a crash may leave half made, or half removed.
 const LEFTOVER_SUFFIXES: [&str; 4] = [DELETED_SUFFIX, ".tmp", ".cleaned", ".swap"];
+
+/// So many snapshots are kept, in case the newest is damaged.
+const SNAPSHOTS_KEPT: usize = 2;
 
 /// Of files that are nothing without a segment's data.
 const INDEX_SUFFIXES: [&str; 3] = [".index", ".timeindex", ".txnindex"];
@@ -52,6 +58,7 @@ pub(crate) fn open(
         epochs: LeaderEpochs::default(),
         producers: Producers::new(limits.producers_per_log),
         has_dir,
+        reread_bytes: 0,
     };
     let names = match disk.list(dir) {
         Ok(names) => names,
@@ -60,37 +67,50 @@ pub(crate) fn open(
     };
     let names = finish_interrupted(disk, dir, names, now_ms)?;
     let bases = segment_bases(disk, dir, names)?;
-    let Some(first) = bases.first().copied() else {
+    let (Some(first), Some((active, older))) = (bases.first().copied(), bases.split_last()) else {
         if known.recovery_point > start {
             let reason = "its segments are missing".to_owned();
             return Err(StorageError::Corrupt { path: dir.to_owned(), position: 0, reason });
         }
         return Ok(nothing(true));
     };
-    let (mut epochs, epochs_known) = match LeaderEpochs::open(disk, dir)? {
-        Some(epochs) => (epochs, true),
-        None => (LeaderEpochs::default(), false),
-    };
+    let known_epochs = LeaderEpochs::open(disk, dir)?;
+    let (epochs_known, mut epochs) = (known_epochs.is_some(), known_epochs.unwrap_or_default());
     let mut segments = Vec::with_capacity(bases.len());
-    let mut end = first;
-    for (place, base) in bases.iter().copied().enumerate() {
-        let next = bases.get(place + 1).copied();
-        let trusted = epochs_known && (known.clean || next.is_some_and(|next| next <= known.recovery_point));
-        let opening = Opening { disk, dir, config, now_ms, next, recovery_point: known.recovery_point };
-        let (segment, segment_end) = opening.open(base, trusted, &mut epochs)?;
-        end = next.unwrap_or(segment_end);
-        segments.push(segment);
+    let opening = Opening { disk, dir, config, now_ms, next: None, recovery_point: known.recovery_point };
+    for (place, base) in older.iter().copied().enumerate() {
+        let next = bases[place + 1];
+        let opening = Opening { next: Some(next), ..opening };
+        let trusted = epochs_known && (known.clean || next <= known.recovery_point);
+        let opened = if trusted { opening.open_trusted(base)? } else { None };
+        segments.push(match opened {
+            Some((segment, _)) => segment,
+            None => opening.rebuild(base, &mut epochs)?,
+        });
     }
+    let trusted = if epochs_known && known.clean { opening.open_trusted(*active)? } else { None };
+    let (end, mut producers, reread_bytes) = match trusted {
+        Some((segment, end)) => {
+            segments.push(segment);
+            let mut producers = Producers::new(limits.producers_per_log);
+            // A clean stop that left no snapshot had no producers to tell of.
+            if !snapshot_offsets(disk, dir)?.is_empty() {
+                load_producers(disk, dir, &segments, end, now_ms, &mut producers)?;
+            }
+            (end, producers, 0)
+        }
+        None => {
+            let checked = check_active(&opening, *active, &segments, &mut epochs, epochs_known, limits)?;
+            segments.push(Arc::new(checked.segment));
+            (checked.end, checked.producers, checked.read_bytes)
+        }
+    };
     if end < start {
         return begin_at(disk, dir, &segments, now_ms, nothing(true));
     }
     epochs.truncate_from(end);
     epochs.save(disk, dir)?;
-    let mut producers = Producers::new(limits.producers_per_log);
-    // A clean stop that left no snapshot had no producers to tell of.
-    if !known.clean || !snapshot_offsets(disk, dir)?.is_empty() {
-        load_producers(disk, dir, &segments, end, now_ms, &mut producers)?;
-    }
+    remove_snapshots_beyond(disk, dir, end)?;
     producers.expire(now_ms, config.producer_id_expiration_ms);
     Ok(Recovered {
         segments,
@@ -99,7 +119,33 @@ pub(crate) fn open(
         epochs,
         producers,
         has_dir: true,
+        reread_bytes,
     })
+}
+
+/// Reads what a crash may have left of the last segment, from where it is known to be whole.
+fn check_active(
+    opening: &Opening<'_>,
+    base: i64,
+    older: &[Arc<Segment>],
+    epochs: &mut LeaderEpochs,
+    epochs_known: bool,
+    limits: &SharedLimits,
+) -> Result<CheckedActive, StorageError> {
+    let (disk, dir) = (opening.disk, opening.dir);
+    let (length, _) = opening.examine(base)?;
+    let fresh = || (Segment::at(dir, base, 0, opening.now_ms), Producers::new(limits.producers_per_log));
+    let (mut resumed, flushed) = restart::resume(disk, dir, fresh, length, &snapshot_offsets(disk, dir)?)?;
+    if !epochs_known {
+        // Every batch is to be asked for its epoch.
+        resumed = None;
+    }
+    let mut producers = Producers::new(limits.producers_per_log);
+    if resumed.is_none() {
+        load_producers(disk, dir, older, base, opening.now_ms, &mut producers)?;
+    }
+    let opening = Opening { recovery_point: opening.recovery_point.max(flushed), ..*opening };
+    opening.check_active(base, epochs, resumed, producers)
 }
 
 /// A crash took the end of the log, and everything before it was deleted by its owner: no offset is given twice.
@@ -157,125 +203,7 @@ pub(crate) fn offset_of(name: &str, suffix: &str) -> Option<i64> {
     if all_digits { digits.parse().ok() } else { None }
 }
 
-/// The circumstances in which a segment is opened.
-struct Opening<'a> {
-    disk: &'a dyn Disk,
-    dir: &'a Path,
-    config: &'a LogConfig,
-    now_ms: i64,
-    /// First offset of the next segment; the last one has none.
-    next: Option<i64>,
-    recovery_point: i64,
-}
-
-impl Opening<'_> {
-    /// The segment, and the offset behind its last record.
-    fn open(&self, base: i64, trusted: bool, epochs: &mut LeaderEpochs) -> Result<(Arc<Segment>, i64), StorageError> {
-        let (length, modified_ms) = self.examine(base)?;
-        if trusted {
-            let segment = Segment::at(self.dir, base, length, self.now_ms);
-            segment.touch(modified_ms);
-            if segment.load_indexes(self.disk)? {
-                if self.next.is_some() {
-                    return Ok((Arc::new(segment), base));
-                }
-                if let Some(end) = self.check_tail(&segment, length)? {
-                    return Ok((Arc::new(segment), end));
-                }
-            }
-            warn!(segment = %segment.path().display(), "an index is missing or does not fit; it is rebuilt");
-        }
-        let (segment, end) = self.rebuild(base, length, epochs)?;
-        segment.touch(modified_ms);
-        Ok((Arc::new(segment), end))
-    }
-
-    /// A segment's length in bytes, and when it was last written.
-    fn examine(&self, base: i64) -> Result<(u64, i64), StorageError> {
-        let segment = Segment::at(self.dir, base, 0, self.now_ms);
-        let file = segment.file(self.disk)?;
-        let length = file.len().map_err(StorageError::io("read", segment.path()))?;
-        Ok((length, file.modified_ms().map_err(StorageError::io("read", segment.path()))?))
-    }
-
-    /// Reads what follows the last index entry of a log that was shut down cleanly; `None` when it does not end with a
-    /// whole batch after all.
-    fn check_tail(&self, segment: &Segment, length: u64) -> Result<Option<i64>, StorageError> {
-        let file = segment.file(self.disk)?;
-        let from = segment.position_before(self.disk, i64::from(i32::MAX) + segment.base_offset())?;
-        let mut end = segment.base_offset();
-        let ended = scan(&*file, segment.path(), from..length, true, |batch, _| {
-            end = batch.next_offset();
-            Ok(())
-        })?;
-        // A log that ends below its recovery point lost something, and a full check finds out what.
-        let whole = ended.invalid.is_none() && end >= self.recovery_point;
-        Ok(whole.then_some(end))
-    }
-
-    /// Reads the whole segment, rebuilds its indexes, and cuts it where it ends if that is what a crash leaves.
-    fn rebuild(&self, base: i64, length: u64, epochs: &mut LeaderEpochs) -> Result<(Segment, i64), StorageError> {
-        let segment = Segment::at(self.dir, base, 0, self.now_ms);
-        match self.next {
-            Some(_) => segment.begin_indexes_aside(self.disk)?,
-            // Nobody trusts the last segment's before they are complete.
-            None => segment.reset_indexes(self.disk)?,
-        }
-        let file = segment.file(self.disk)?;
-        let mut end = base;
-        let ended = scan(&*file, segment.path(), 0..length, true, |batch, _| {
-            if batch.base_offset() < end || batch.last_offset() < batch.base_offset() {
-                return Err(format!("offset {} comes after {end}", batch.base_offset()));
-            }
-            // The checksum does not cover the offset.
-            if !segment.can_hold(batch.last_offset()) {
-                return Err(format!("offset {} does not belong here", batch.last_offset()));
-            }
-            end = batch.next_offset();
-            epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
-            segment.note(self.disk, Extent::of(batch), self.config.index_interval_bytes);
-            Ok(())
-        })?;
-        if let Some(reason) = ended.invalid {
-            self.may_cut(&segment, ended.position, end, reason, length)?;
-        } else if let Some(next) = self.next.filter(|next| *next < end) {
-            let reason = format!("it ends at offset {end}, and the next segment begins at {next}");
-            return Err(StorageError::Corrupt { path: segment.path().to_owned(), position: ended.position, reason });
-        } else if self.next.is_none() && end < self.recovery_point {
-            self.may_cut(&segment, length, end, "records that were flushed are missing".to_owned(), length)?;
-        }
-        epochs.save(self.disk, self.dir)?;
-        if self.next.is_some() {
-            segment.move_indexes_in_place(self.disk)?;
-            self.disk.sync_dir(self.dir).map_err(StorageError::io("flush", self.dir))?;
-        } else {
-            // Bytes that survived the process are not yet bytes that survive the machine. The indexes grow on, and are
-            // rebuilt again should the next stop be like the last.
-            segment.cut(self.disk)?;
-        }
-        Ok((segment, end))
-    }
-
-    /// Only what comes after everything that was flushed may be cut away.
-    fn may_cut(
-        &self,
-        segment: &Segment,
-        position: u64,
-        end: i64,
-        reason: String,
-        length: u64,
-    ) -> Result<(), StorageError> {
-        let path = segment.path().to_owned();
-        if self.next.is_some() || end < self.recovery_point {
-            return Err(StorageError::Corrupt { path, position, reason });
-        }
-        let bytes = length - position;
-        info!(segment = %path.display(), position, bytes, reason, "the end of the log was not written whole before the crash; it is cut off. Nothing acknowledged with acks=all is in it");
-        Ok(())
-    }
-}
-
-/// The producers' state from the newest usable snapshot and the batches after it.
+/// The producers' state at an offset, from the newest usable snapshot before it and the batches after that.
 fn load_producers(
     disk: &dyn Disk,
     dir: &Path,
@@ -287,9 +215,7 @@ fn load_producers(
     let mut from = segments.first().map_or(end, |segment| segment.base_offset());
     for offset in snapshot_offsets(disk, dir)?.into_iter().rev() {
         let path = snapshot_path(dir, offset);
-        if offset > end {
-            remove_file(disk, &path)?;
-        } else if offset >= from && producers.load(disk, &path)? {
+        if (from..=end).contains(&offset) && producers.load(disk, &path)? {
             from = offset;
             break;
         }
@@ -345,10 +271,19 @@ fn snapshot_offsets(disk: &dyn Disk, dir: &Path) -> Result<Vec<i64>, StorageErro
     Ok(offsets)
 }
 
-/// Removes all but the newest snapshots.
-pub(crate) fn remove_old_snapshots(disk: &dyn Disk, dir: &Path, keep: usize) -> Result<(), StorageError> {
+/// Removes snapshots of what a crash took.
+fn remove_snapshots_beyond(disk: &dyn Disk, dir: &Path, end: i64) -> Result<(), StorageError> {
+    for beyond in snapshot_offsets(disk, dir)?.into_iter().filter(|offset| *offset > end) {
+        remove_file(disk, &snapshot_path(dir, beyond))?;
+    }
+    Ok(())
+}
+
+/// Removes all snapshots but the newest, and the one that is durable for certain: of the active segment's beginning.
+pub(crate) fn remove_old_snapshots(disk: &dyn Disk, dir: &Path, active_base: i64) -> Result<(), StorageError> {
     let offsets = snapshot_offsets(disk, dir)?;
-    for offset in offsets.iter().rev().skip(keep) {
+    let durable = offsets.iter().rev().find(|offset| **offset <= active_base);
+    for offset in offsets.iter().rev().skip(SNAPSHOTS_KEPT).filter(|offset| Some(*offset) != durable) {
         remove_file(disk, &snapshot_path(dir, *offset))?;
     }
     Ok(())

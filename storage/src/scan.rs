@@ -9,7 +9,7 @@ use crate::disk::DiskFile;
 use crate::files::read_exact;
 
 /// How much is read at a time.
-const BLOCK_BYTES: usize = 1 << 20;
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// Where a walk ended.
 #[derive(Debug)]

@@ -14,6 +14,8 @@ use crate::files::{read_exact, remove_if_there};
 use crate::index::{
     IndexFile, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES, offset_entry, parse_offset_entry, parse_time_entry, time_entry,
 };
+use crate::restart::RestartPoint;
+use crate::scan::scan;
 use crate::window::WindowBudget;
 
 /// Suffix of files on their way out.
@@ -26,6 +28,8 @@ const RESERVE_MAX_BYTES: u64 = 4 << 20;
 
 /// A timestamp that nobody looked up yet.
 const NOT_READ: i64 = i64::MIN;
+/// The position of a last batch that is not known.
+const NO_BATCH: u64 = u64::MAX;
 /// Where the largest timestamp stands in a batch.
 const MAX_TIMESTAMP_AT: usize = 35;
 
@@ -36,6 +40,8 @@ pub(crate) struct Segment {
     path: PathBuf,
     /// Published bytes: everything below is whole batches that readers may see.
     size: AtomicU64,
+    /// Where the last batch begins.
+    last_position: AtomicU64,
     reserved: AtomicU64,
     max_timestamp: AtomicI64,
     /// Last offset of the batch that has it.
@@ -130,6 +136,7 @@ impl Segment {
             base_offset,
             path: path(".log"),
             size: AtomicU64::new(size),
+            last_position: AtomicU64::new(NO_BATCH),
             reserved: AtomicU64::new(size),
             max_timestamp: AtomicI64::new(-1),
             offset_of_max_timestamp: AtomicI64::new(base_offset),
@@ -178,6 +185,98 @@ impl Segment {
         self.max_timestamp.store(-1, Ordering::Release);
         self.offset_of_max_timestamp.store(self.base_offset, Ordering::Release);
         Ok(())
+    }
+
+    /// Where recovery may begin once everything up to here is flushed; `offset` is the log's end, and this its active
+    /// segment. Nothing without a batch.
+    pub(crate) fn mark(&self, offset: i64) -> Option<RestartPoint> {
+        let last_position = self.last_position.load(Ordering::Acquire);
+        if self.size() == 0 || last_position == NO_BATCH {
+            return None;
+        }
+        let indexes = lock(&self.indexes);
+        Some(RestartPoint {
+            base_offset: self.base_offset,
+            offset,
+            position: self.size(),
+            last_position,
+            max_timestamp: self.max_timestamp(),
+            offset_of_max_timestamp: self.offset_of_max_timestamp.load(Ordering::Acquire),
+            bytes_since_entry: indexes.bytes_since_entry,
+            offset_index: indexes.offset.mark(),
+            time_index: indexes.time.mark(),
+        })
+    }
+
+    /// Takes the state of a restart point; false when the files do not agree with it, and nothing is taken then.
+    pub(crate) fn resume(&self, disk: &dyn Disk, point: &RestartPoint, length: u64) -> Result<bool, StorageError> {
+        if point.last_position >= point.position || point.position > length {
+            return Ok(false);
+        }
+        let indexes = &mut *lock(&self.indexes);
+        let path = indexes.offset.path().to_owned();
+        let offset = IndexFile::open_to(disk, path, &point.offset_index, |before, next| {
+            let ((before, at), (next, then)) = (parse_offset_entry(before), parse_offset_entry(next));
+            next > before && then > at
+        })?;
+        let path = indexes.time.path().to_owned();
+        let time = IndexFile::open_to(disk, path, &point.time_index, |before, next| {
+            let ((before, at), (next, then)) = (parse_time_entry(before), parse_time_entry(next));
+            next > before && then > at
+        })?;
+        let (Some(offset), Some(time)) = (offset, time) else { return Ok(false) };
+        let mut end = None;
+        let file = self.file(disk)?;
+        let ended = scan(&*file, &self.path, point.last_position..point.position, true, |batch, _| {
+            end = Some(batch.next_offset());
+            Ok(())
+        })?;
+        if ended.invalid.is_some() || end != Some(point.offset) {
+            return Ok(false);
+        }
+        (indexes.offset, indexes.time, indexes.bytes_since_entry) = (offset, time, point.bytes_since_entry);
+        self.size.store(point.position, Ordering::Release);
+        self.reserved.store(point.position, Ordering::Release);
+        self.last_position.store(point.last_position, Ordering::Release);
+        self.max_timestamp.store(point.max_timestamp, Ordering::Release);
+        self.offset_of_max_timestamp.store(point.offset_of_max_timestamp, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Begins to build the indexes anew in their place: what stands there is compared with what comes.
+    pub(crate) fn begin_indexes_again(&self) {
+        let indexes = &mut *lock(&self.indexes);
+        indexes.offset.begin_again();
+        indexes.time.begin_again();
+    }
+
+    /// Ends the index files where the indexes end.
+    pub(crate) fn settle_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let indexes = &mut *lock(&self.indexes);
+        indexes.offset.settle(disk)?;
+        indexes.time.settle(disk)
+    }
+
+    /// Writes what the indexes have gathered; durable it is when the segment is sealed.
+    pub(crate) fn write_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let indexes = &mut *lock(&self.indexes);
+        indexes.offset.write(disk)?;
+        indexes.time.write(disk)
+    }
+
+    /// Notes where the last batch begins of a segment that was not read.
+    pub(crate) fn note_last_position(&self, position: u64) {
+        self.last_position.store(position, Ordering::Release);
+    }
+
+    /// Whatever stands behind the published end, like room that a crash left reserved, goes before the next append.
+    pub(crate) fn distrust_end(&self) {
+        self.torn.store(true, Ordering::Release);
+    }
+
+    /// Makes everything durable that is in the file.
+    pub(crate) fn sync(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        self.file(disk)?.sync().map_err(StorageError::io("flush", &self.path))
     }
 
     /// Begins to build the indexes anew, beside those that are there.
@@ -335,6 +434,7 @@ impl Segment {
             indexes.bytes_since_entry = 0;
         }
         indexes.bytes_since_entry += extent.size as u64;
+        self.last_position.store(position, Ordering::Release);
         self.size.store(position + extent.size as u64, Ordering::Release);
     }
 
@@ -372,10 +472,13 @@ impl Segment {
 
     /// Makes everything durable that was published before.
     pub(crate) fn flush(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        if !self.dirty.swap(false, Ordering::AcqRel) {
+        if !self.dirty.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.file(disk)?.sync().map_err(StorageError::io("flush", &self.path))
+        // A file that could not be opened is still to be flushed.
+        let file = self.file(disk)?;
+        self.dirty.store(false, Ordering::Release);
+        file.sync().map_err(StorageError::io("flush", &self.path))
     }
 
     /// No more appends: the indexes are completed and durable, reserved room is given back. The file stays open until

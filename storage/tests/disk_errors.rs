@@ -94,7 +94,7 @@ fn any_one_failure_costs_no_acknowledged_record() {
 }
 
 #[test]
-fn a_failed_fsync_poisons_the_log() {
+fn a_failed_fsync_stops_the_log() {
     let (disk, path) = (RigDisk::default(), tempdir());
     let (dir, log) = open_one(&disk, path.path(), config());
     append(&log, plain(1, 0, b"durable")).unwrap();
@@ -105,28 +105,86 @@ fn a_failed_fsync_poisons_the_log() {
     disk.heal();
 
     // The kernel would report success now, and have dropped the bytes.
-    assert!(matches!(log.flush(), Err(StorageError::Poisoned)));
-    assert!(matches!(append(&log, plain(1, 0, b"x")), Err(AppendError::Storage(StorageError::Poisoned))));
-    assert!(matches!(log.apply_retention(0), Err(StorageError::Poisoned)));
+    assert!(matches!(log.flush(), Err(StorageError::Offline { .. })));
+    assert!(matches!(append(&log, plain(1, 0, b"x")), Err(AppendError::Storage(StorageError::Offline { .. }))));
+    assert!(matches!(log.apply_retention(0), Err(StorageError::Offline { .. })));
     assert_eq!(log.flushed_offset(), 1);
     assert!(log.read(0, 100, i64::MAX, true).is_ok());
 
-    assert!(matches!(log.close(), Err(StorageError::Poisoned)));
-    dir.close_clean(std::iter::once(&log)).unwrap();
+    assert!(matches!(log.close(), Err(StorageError::Offline { .. })));
+    assert!(matches!(dir.close_clean(std::iter::once(&log)), Err(StorageError::Offline { .. })));
     drop((dir, log));
     assert!(!open_dir(&disk, path.path()).was_clean(), "a clean stop was claimed after a failed fsync");
 }
 
 #[test]
-fn an_fsync_that_fails_while_a_segment_is_closed_poisons_too() {
+fn an_fsync_that_fails_while_a_segment_is_closed_stops_it_too() {
     let (disk, path) = (RigDisk::default(), tempdir());
     let (_dir, log) = open_one(&disk, path.path(), small_segments());
     append(&log, plain(1, 0, &[1; 400])).unwrap();
     disk.fail(once(Operation::Sync, ".log", ErrorKind::Other));
     append(&log, plain(1, 0, &[2; 400])).unwrap_err();
     disk.heal();
-    assert!(matches!(log.flush(), Err(StorageError::Poisoned)));
+    assert!(matches!(log.flush(), Err(StorageError::Offline { .. })));
     assert_eq!((log.log_end_offset(), log.flushed_offset()), (1, 0));
+}
+
+/// Of a file or a directory, in a flush, a roll, a checkpoint or the first append of a log: there is one disk below.
+#[test]
+fn the_first_failed_fsync_is_the_directorys_last() {
+    for (operation, suffix) in [
+        (Operation::Sync, ".log"),
+        (Operation::Sync, ".timeindex"),
+        (Operation::Sync, ".snapshot.tmp"),
+        (Operation::Sync, "leader-epoch-checkpoint.tmp"),
+        (Operation::Sync, "recovery-point-offset-checkpoint.tmp"),
+        (Operation::SyncDir, "orders-1"),
+        (Operation::SyncDir, ""),
+    ] {
+        let (disk, path) = (RigDisk::default(), tempdir());
+        let dir = open_dir(&disk, path.path());
+        let logs: Vec<PartitionLog> =
+            (0..3).map(|index| dir.open_log(&partition(index), topic_id(1), small_segments()).unwrap()).collect();
+        append(&logs[0], plain(1, 0, b"durable")).unwrap();
+        logs[0].flush().unwrap();
+        assert!(dir.state().offline().is_none());
+        disk.fail(once(operation, suffix, ErrorKind::Other));
+        for i in 0..3 {
+            let _ = append(&logs[1], plain(1, i, &[1; 400]));
+        }
+        let _ = (logs[1].flush(), dir.checkpoint(logs.iter()));
+        let reason = dir.state().offline().unwrap_or_else(|| panic!("{operation:?} {suffix} stopped nothing"));
+        assert!(reason.path.to_string_lossy().ends_with(suffix), "{reason:?}");
+        disk.heal();
+
+        let syncs = disk.syncs();
+        for log in &logs {
+            let refused = append(log, plain(1, 0, b"x"));
+            assert!(matches!(refused, Err(AppendError::Storage(StorageError::Offline { .. }))), "{refused:?}");
+            assert!(matches!(log.flush(), Err(StorageError::Offline { .. })));
+        }
+        assert!(matches!(dir.checkpoint(logs.iter()), Err(StorageError::Offline { .. })));
+        assert_eq!(disk.syncs(), syncs, "an fsync was tried again");
+        assert_eq!(values(&logs[0]), [b"durable"], "what is there can be read");
+        drop((logs, dir));
+        let dir = open_dir(&disk, path.path());
+        assert!(!dir.was_clean() && dir.state().offline().is_none());
+        let log = dir.open_log(&partition(2), topic_id(1), small_segments()).unwrap();
+        append(&log, plain(1, 0, b"after")).unwrap();
+        log.flush().unwrap();
+    }
+}
+
+/// Nothing was flushed and nothing was lost.
+#[test]
+fn a_directory_that_cannot_be_opened_to_be_flushed_stops_nothing() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let (dir, log) = open_one(&disk, path.path(), config());
+    disk.fail(once(Operation::SyncDir, "orders-0", ErrorKind::NotFound));
+    append(&log, plain(1, 0, b"v")).unwrap_err();
+    assert!(dir.state().offline().is_none());
+    append(&log, plain(1, 0, b"v")).unwrap();
+    log.flush().unwrap();
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl Run {
             tail_cache_bytes: [0, 3_000, 1 << 20][rng.usize(..3)],
             mapped_bytes: [0, 100_000, 64 << 20][rng.usize(..3)],
             producers_per_log: 100,
+            restart_interval_bytes: [0, 1 << 20][rng.usize(..2)],
         };
         let (path, disk) = (rig::tempdir(), RigDisk::default());
         Run { rng, path, disk, limits, config, open: None, model: Model::default(), now_ms: 1_000_000, epoch: 0 }

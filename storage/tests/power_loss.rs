@@ -111,7 +111,7 @@ impl Run {
     }
 
     fn open(&self) -> Result<(LogDir, PartitionLog), StorageError> {
-        let limits = SharedLimits { tail_cache_bytes: 0, ..SharedLimits::default() };
+        let limits = SharedLimits { tail_cache_bytes: 0, restart_interval_bytes: 0, ..SharedLimits::default() };
         let dir = LogDir::open(Arc::new(self.disk.clone()), Path::new("/data"), limits)?;
         let log = dir.open_log(&partition(0), topic_id(self.topic), self.config.clone())?;
         Ok((dir, log))
@@ -131,7 +131,14 @@ impl Run {
                 }
                 0..13 => self.append(&log)?,
                 13..16 => self.flushed = self.flushed.max(log.flush()?),
-                16 => dir.checkpoint(std::iter::once(&log))?,
+                16 => {
+                    dir.checkpoint(std::iter::once(&log))?;
+                    if self.rng.bool() {
+                        // What waited for a flush is written now.
+                        self.flushed = self.flushed.max(log.flush()?);
+                        dir.checkpoint(std::iter::once(&log))?;
+                    }
+                }
                 17 if self.rng.bool() => {
                     let offset = self.rng.i64(log.log_start_offset()..=log.log_end_offset());
                     self.deleted = self.deleted.max(offset);
@@ -159,7 +166,7 @@ impl Run {
         let sent = if is_idempotent {
             idempotent(PRODUCER, 0, self.sequence, count)
         } else {
-            plain(count, 7, &vec![self.rng.u8(..); self.rng.usize(..200)])
+            plain(count, self.rng.i64(990..1_010), &vec![self.rng.u8(..); self.rng.usize(..200)])
         };
         let mut stored = bytes::BytesMut::from(&sent[..]);
         protocol::records::patch::set_base_offset(&mut stored, log.log_end_offset());

@@ -13,6 +13,7 @@ mod actors;
 mod broker_process;
 mod damage;
 mod damaged;
+mod failed_flush;
 mod faulty;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../system/http_client.rs"]

@@ -85,7 +85,9 @@ async fn after_a_failed_flush_nothing_is_acknowledged_until_a_restart() {
     }
     let ready = get(&broker.http_address(), "/readyz");
     assert!(ready.status == 503 && ready.body.contains("log directory offline"), "{} {}", ready.status, ready.body);
-    send_once(&cluster, "well", b"meanwhile").await.unwrap();
+    // One disk is below all of them.
+    let refused = send_once(&cluster, "well", b"meanwhile").await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::KAFKA_STORAGE_ERROR), "{refused}");
     assert_eq!(values(&cluster, "sick").await[..BEFORE as usize], expected("")[..BEFORE as usize]);
     broker.stop();
     assert!(!broker.data_dir().join(".kafka_cleanshutdown").exists(), "nobody knows what is on the disk");
@@ -96,5 +98,6 @@ async fn after_a_failed_flush_nothing_is_acknowledged_until_a_restart() {
     assert_eq!(found[..BEFORE as usize], expected("")[..BEFORE as usize]);
     let written = send_once(&cluster, "sick", b"after").await.unwrap();
     assert_eq!(written.base_offset, found.len() as i64);
-    assert_eq!(values(&cluster, "well").await, expected("meanwhile"));
+    send_once(&cluster, "well", b"afterwards").await.unwrap();
+    assert_eq!(values(&cluster, "well").await, expected("afterwards"));
 }

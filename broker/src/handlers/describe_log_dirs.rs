@@ -1,9 +1,13 @@
 //! DescribeLogDirs: what each partition occupies on disk.
 //!
+//! A directory that takes no more writes has an error of its own (KIP-112); what is in it is told all the same, because
+//! it can be read.
+//!
 //! v4 total and usable bytes of the volume (KIP-827).
 
 use std::collections::BTreeMap;
 
+use protocol::ErrorCode;
 use protocol::messages::DescribeLogDirsRequest;
 use protocol::messages::describe_log_dirs::*;
 
@@ -43,7 +47,9 @@ pub(crate) async fn handle(context: Context, request: DescribeLogDirsRequest) ->
     }
     let (usable, total) =
         context.broker.partitions().volume().map_or((-1, -1), |(free, total)| (free as i64, total as i64));
+    let is_offline = context.broker.partitions().log_dir().state().offline().is_some();
     let result = DescribeLogDirsResult {
+        error_code: if is_offline { ErrorCode::KAFKA_STORAGE_ERROR } else { ErrorCode::NONE },
         log_dir: context.broker.partitions().log_dir().path().display().to_string(),
         topics,
         total_bytes: total,

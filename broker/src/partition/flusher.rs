@@ -3,18 +3,21 @@
 //! While one round is on its way to the disk, the appends of the next gather; so the slower the disk, the larger the
 //! groups. The files of a round are flushed at the same time: a journal then commits once for all of them, where one
 //! after the other each waits for a commit of its own (16 files on ext4: 5 ms instead of 60). Appends that nobody waits
-//! for (acks=1 and 0) are flushed within [`LAZY_INTERVAL`].
+//! for (acks=1 and 0) are flushed within [`LAZY_INTERVAL`], or at once when they are many.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use storage::StorageError;
 use tracing::{error, warn};
 
 use super::Partition;
 
 /// How long data that nobody waits for may stay in the page cache.
 pub(super) const LAZY_INTERVAL: Duration = Duration::from_secs(1);
+/// How much of it one partition may have there, bytes.
+pub(super) const LAZY_MAX_BYTES: u64 = 16 << 20;
 
 /// Flushes of a round that are under way at once. More threads gain little: the journal is busy with the first ones.
 const CONCURRENT_FLUSHES: usize = 16;
@@ -202,8 +205,15 @@ impl Work {
 }
 
 fn flush(partition: &Arc<Partition>) {
-    if let Err(error) = partition.flush() {
-        error!(%partition, %error, "flushing failed; the partition takes no more writes until the broker is restarted. Check the disk");
+    match partition.flush() {
+        // The first flush that failed was told of, and none is tried again.
+        Ok(()) | Err(StorageError::Offline { .. } | StorageError::Poisoned) => {}
+        Err(_) if partition.is_offline() => {}
+        // The file could not be opened: nothing is lost yet.
+        Err(error) => {
+            error!(%partition, %error, "a log could not be flushed; it is tried again within a second");
+            partition.flush_later();
+        }
     }
 }
 

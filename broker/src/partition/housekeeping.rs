@@ -10,7 +10,7 @@ use tracing::error;
 use crate::broker::Broker;
 use crate::clock::wall_ms;
 
-/// How often recovery points and log start offsets are written (`log.flush.offset.checkpoint.interval.ms`).
+/// How often log start offsets are written, whether or not anything was flushed.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 /// The shortest time between two looks at the budget of all logs, however much is appended.
 const TOTAL_RETENTION_PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +31,10 @@ pub(crate) async fn housekeeping(broker: Arc<Broker>, mut stop: watch::Receiver<
         let (retention, checkpoint) = (now >= next_retention, now >= next_checkpoint);
         let worker = Arc::clone(&broker);
         let work = tokio::task::spawn_blocking(move || {
+            // Nothing may be changed any more in a directory that does not keep what it is told.
+            if worker.partitions().log_dir().state().offline().is_some() {
+                return;
+            }
             if retention {
                 apply_retention(&worker);
             }

@@ -1,6 +1,7 @@
 //! Partitions as the broker serves them: a log, and everybody who waits for it.
 
 mod append;
+mod checkpoints;
 mod cleaner;
 mod disk_space;
 mod flusher;
@@ -20,11 +21,12 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 
 use protocol::{ErrorCode, Uuid};
 use storage::{PartitionLog, StorageError};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::config::TopicConfig;
 
 pub(crate) use append::{AppendRefusal, append_batches};
+pub(crate) use checkpoints::keep_checkpoints;
 pub(crate) use cleaner::Cleaner;
 pub(crate) use disk_space::DiskSpace;
 pub(crate) use flusher::Flusher;
@@ -39,6 +41,8 @@ pub(crate) struct SharedDisk {
     pub(crate) flusher: Flusher,
     pub(crate) space: DiskSpace,
     pub(crate) total: TotalRetention,
+    /// Told when much was flushed since recovery points were written.
+    pub(crate) checkpoint_due: Notify,
 }
 
 /// A partition that this broker leads.
@@ -167,7 +171,7 @@ impl Partition {
     /// Makes everything appended so far durable and tells who waits. Blocks on the disk.
     ///
     /// # Errors
-    /// The log's; everybody who waits is told `KAFKA_STORAGE_ERROR`, and the log takes no more writes.
+    /// The log's; everybody who waits is told `KAFKA_STORAGE_ERROR`.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
         // Cleared before flushing: what is appended from here on asks for a round of its own.
         self.queued_urgent.store(false, Ordering::Release);
@@ -175,6 +179,9 @@ impl Partition {
         match self.log.flush() {
             Ok(durable_offset) => {
                 self.durability_waiters.resolve(durable_offset);
+                if self.log.uncheckpointed_bytes() >= checkpoints::CHECKPOINT_BYTES {
+                    self.disk.checkpoint_due.notify_one();
+                }
                 Ok(())
             }
             // Deleted meanwhile: whoever waited was told then.
@@ -213,11 +220,25 @@ impl Partition {
 
     /// Asks for a flush that nobody waits for.
     fn flush_soon(self: &Arc<Self>) {
-        if self.flush_at_once.load(Ordering::Acquire) {
+        // Much at a time keeps the disk, and whoever waits for it next, busy for long.
+        let much = self.log.unflushed_bytes() >= flusher::LAZY_MAX_BYTES;
+        if much || self.flush_at_once.load(Ordering::Acquire) {
             if !self.queued_urgent.swap(true, Ordering::AcqRel) {
                 self.disk.flusher.urgent(self);
             }
-        } else if !self.queued_lazy.swap(true, Ordering::AcqRel) {
+        } else {
+            self.flush_later();
+        }
+    }
+
+    /// Whether its log directory takes no more writes.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.log.dir_state().offline().is_some()
+    }
+
+    /// Asks for a flush within the pause of lazy flushes.
+    fn flush_later(self: &Arc<Self>) {
+        if !self.queued_lazy.swap(true, Ordering::AcqRel) {
             self.disk.flusher.lazy(self);
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -13,10 +14,14 @@ use dashmap::DashMap;
 use protocol::{ErrorCode, Uuid};
 use state::cluster::{Image, Topic};
 use storage::{LogDir, StorageError, TopicPartition};
+use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use super::{DiskSpace, Flusher, Partition, SharedDisk, TotalRetention};
 use crate::config::{BrokerConfig, TopicConfig};
+
+/// Logs that are opened at a time at start. Each holds a block of a file and waits for the disk, so few are enough.
+const OPENING_THREADS: usize = 4;
 
 /// Everything needed to open a partition, and the partitions that are open.
 pub(crate) struct Partitions {
@@ -48,7 +53,12 @@ impl Partitions {
             offline: DashMap::with_shard_amount(2),
             image: ArcSwap::new(image),
             config: ArcSwap::new(config),
-            disk: Arc::new(SharedDisk { flusher, space, total: TotalRetention::default() }),
+            disk: Arc::new(SharedDisk {
+                flusher,
+                space,
+                total: TotalRetention::default(),
+                checkpoint_due: Notify::new(),
+            }),
             changing: Mutex::new(()),
         }
     }
@@ -58,7 +68,9 @@ impl Partitions {
     /// # Errors
     /// When the directory itself cannot be read. A single damaged log goes offline instead.
     pub(crate) fn open_existing(&self) -> Result<(), StorageError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let image = self.image.load_full();
+        let mut existing = Vec::new();
         for found in self.log_dir.partitions()? {
             let topic = found.topic_id.and_then(|id| image.topic_by_id(id));
             let wanted = topic.filter(|topic| {
@@ -66,16 +78,26 @@ impl Partitions {
                     && usize::try_from(found.partition.index).is_ok_and(|index| index < topic.partitions.len())
             });
             match wanted {
-                Some(topic) => {
-                    // An error is logged and remembered where it happens.
-                    let _ = self.open_one(topic, found.partition.index);
-                }
+                Some(topic) => existing.push((topic, found.partition.index)),
                 None => {
                     warn!(partition = %found.partition, "a partition on disk belongs to no topic; it is set aside");
                     self.log_dir.set_aside(&found.partition)?;
                 }
             }
         }
+        let next = AtomicUsize::new(0);
+        let open_all = || {
+            while let Some((topic, index)) = existing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // An error is logged and remembered where it happens.
+                let _ = self.open_log(topic, *index);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..OPENING_THREADS.min(existing.len()) {
+                scope.spawn(open_all);
+            }
+            open_all();
+        });
         Ok(())
     }
 
@@ -135,6 +157,12 @@ impl Partitions {
         if self.offline.contains_key(&key) {
             return Err(ErrorCode::KAFKA_STORAGE_ERROR);
         }
+        self.open_log(topic, index)
+    }
+
+    /// The caller sees to it that nobody else opens or deletes the same.
+    fn open_log(&self, topic: &Arc<Topic>, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        let key = (topic.id, index);
         let name = TopicPartition { topic: Arc::clone(&topic.name), index };
         let config = self.topic_config(&topic.name);
         match self.log_dir.open_log(&name, topic.id, config.log_config()) {
@@ -209,6 +237,11 @@ impl Partitions {
         if let Err(error) = self.log_dir.remove_deleted() {
             error!(%error, "files of deleted partitions could not be removed; they are tried again within a minute");
         }
+    }
+
+    /// Resolves when much was flushed since [`Partitions::checkpoint`]. Cancel-safe.
+    pub(crate) async fn checkpoint_due(&self) {
+        self.disk.checkpoint_due.notified().await;
     }
 
     /// Writes the checkpoints and removes what was deleted. Blocks on the disk.

@@ -143,7 +143,12 @@ impl Rig {
         // It ends when the rig does.
         let (flusher, _thread) = Flusher::start().unwrap();
         let space = DiskSpace::new(path.path().to_owned(), Some(reserve_bytes));
-        let shared = Arc::new(SharedDisk { flusher: flusher.clone(), space, total: TotalRetention::default() });
+        let shared = Arc::new(SharedDisk {
+            flusher: flusher.clone(),
+            space,
+            total: TotalRetention::default(),
+            checkpoint_due: tokio::sync::Notify::new(),
+        });
         let partition = Arc::new(Partition::new(topic, 0, id, 0, log, shared));
         Rig { disk, partition, flusher, _log_dir: log_dir, path }
     }

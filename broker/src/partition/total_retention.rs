@@ -204,7 +204,12 @@ mod tests {
             let dir = LogDir::open(Arc::new(OsDisk), path.path(), SharedLimits::default()).unwrap();
             let (flusher, _thread) = Flusher::start().unwrap();
             let space = DiskSpace::new(path.path().to_owned(), Some(0));
-            let disk = Arc::new(SharedDisk { flusher: flusher.clone(), space, total: TotalRetention::default() });
+            let disk = Arc::new(SharedDisk {
+                flusher: flusher.clone(),
+                space,
+                total: TotalRetention::default(),
+                checkpoint_due: tokio::sync::Notify::new(),
+            });
             Node { path, dir, flusher, disk, partitions: Vec::new() }
         }
 

@@ -114,7 +114,7 @@ impl WriterThread {
         if self.failure.is_none()
             && let Err(error) = self.write_all(&jobs)
         {
-            tracing::error!(%error, dir = %self.dir.display(), "the metadata log cannot be written");
+            tracing::error!(%error, dir = %self.dir.display(), "the metadata log cannot be written, so the broker stops; check the disk (dmesg) and its free space, then start it again");
             self.failure = Some((error.kind(), error.to_string()));
         }
         for job in jobs {

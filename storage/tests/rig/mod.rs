@@ -49,6 +49,10 @@ struct Plan {
     failed: AtomicU64,
     syncs: AtomicU64,
     moved: AtomicU64,
+    /// Bytes of data files that were read or mapped.
+    read_bytes: AtomicU64,
+    /// The most bytes of any file that were read, not mapped, at a time.
+    largest_read_bytes: AtomicU64,
 }
 
 /// The operating system's files, without waiting for the device, and with failures on demand.
@@ -80,7 +84,22 @@ impl Plan {
     }
 }
 
+impl RigFile {
+    fn count_read(&self, bytes: usize) {
+        if self.name.ends_with(".log") {
+            self.plan.read_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+    }
+}
+
 impl RigDisk {
+    /// How many bytes of data files were read or mapped since the last time it was asked, and the most bytes of any file
+    /// that were read at a time, which is what memory it took.
+    pub(crate) fn take_read_bytes(&self) -> (u64, u64) {
+        let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+        (take(&self.plan.read_bytes), take(&self.plan.largest_read_bytes))
+    }
+
     /// Adds a fault.
     pub(crate) fn fail(&self, fault: Fault) {
         self.plan.faults.lock().unwrap().push((fault, 0));
@@ -154,12 +173,15 @@ impl DiskFile for RigFile {
         self.file.write_at(bytes, position)
     }
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.count_read(buffer.len());
+        self.plan.largest_read_bytes.fetch_max(buffer.len() as u64, Ordering::Relaxed);
         let read = self.file.read_at(buffer, position)?;
         self.plan.moved.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
     fn map(&self, position: u64, length: usize) -> io::Result<Bytes> {
         self.plan.moved.fetch_add(length as u64, Ordering::Relaxed);
+        self.count_read(length);
         self.file.map(position, length)
     }
     fn sync(&self) -> io::Result<()> {
