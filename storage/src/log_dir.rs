@@ -96,8 +96,9 @@ impl LogDir {
         if clean {
             // Gone for good before anything is written: it must not survive a crash of this run.
             remove_file(&*disk, &marker)?;
-            disk.sync_dir(path).map_err(StorageError::io("flush", path))?;
         }
+        // After a kill too: what it had renamed and not flushed is seen now, and must not be unseen later.
+        disk.sync_dir(path).map_err(StorageError::io("flush", path))?;
         let (cache, windows) = (TailCache::new(limits.tail_cache_bytes), WindowBudget::new(limits.mapped_bytes));
         let uncheckpointed_bytes = AtomicU64::new(0);
         let shared = Arc::new(Shared { disk, cache, windows, limits, checkpoints, state, uncheckpointed_bytes });

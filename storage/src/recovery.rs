@@ -65,6 +65,10 @@ pub(crate) fn open(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(nothing(false)),
         Err(error) => return Err(StorageError::io("list", dir)(error)),
     };
+    if !known.clean {
+        // The last run may have been killed between making these names and flushing them.
+        disk.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
+    }
     let names = finish_interrupted(disk, dir, names, now_ms)?;
     let bases = segment_bases(disk, dir, names)?;
     let (Some(first), Some((active, older))) = (bases.first().copied(), bases.split_last()) else {

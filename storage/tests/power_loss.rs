@@ -98,16 +98,24 @@ impl Run {
             self.disk.fail_after(self.rng.u64(..200));
             // Whatever fails now fails for want of power.
             let _ = self.live();
-            self.disk.restart(&mut self.rng);
-            if self.rng.u32(..4) == 0 {
+            self.fail();
+            while self.rng.u32(..4) == 0 {
                 // Again, while it recovers.
                 self.disk.fail_after(self.rng.u64(..20));
                 let _ = self.open();
-                self.disk.restart(&mut self.rng);
+                self.fail();
             }
             self.inspect();
         }
         LIVES as u64
+    }
+
+    /// The machine loses its power, or only the process is killed.
+    fn fail(&mut self) {
+        match self.rng.u32(..4) {
+            0 => self.disk.end_process(),
+            _ => self.disk.restart(&mut self.rng),
+        }
     }
 
     fn open(&self) -> Result<(LogDir, PartitionLog), StorageError> {

@@ -116,12 +116,22 @@ pub(super) const PLANTS: &[Plant] = &[
     Plant {
         name: "clean-marker-removed-in-memory-only",
         file: "storage/src/log_dir.rs",
-        find: "            disk.sync_dir(path).map_err(StorageError::io(\"flush\", path))?;\n",
+        find: "        disk.sync_dir(path).map_err(StorageError::io(\"flush\", path))?;\n",
         replace: "",
         package: "storage",
         target: "power_loss",
         test: "a_clean_stop_is_forgotten_before_anything_else_happens",
         why: "the marker comes back with the power",
+    },
+    Plant {
+        name: "names-believed-after-a-kill",
+        file: "storage/src/recovery.rs",
+        find: "        disk.sync_dir(dir).map_err(StorageError::io(\"flush\", dir))?;\n    }\n    let names",
+        replace: "    }\n    let names",
+        package: "storage",
+        target: "power_loss",
+        test: "nothing_that_was_flushed_is_ever_lost",
+        why: "a segment that was seen after a kill is gone after a power cut",
     },
     Plant {
         name: "rename-without-directory-fsync",
