@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::ServerState;
-use openraft::error::{InitializeError, RaftError as OpenraftError};
 use protocol::Uuid;
 use state::cluster::{Applied, Command, Image};
 use storage::{Disk, files};
@@ -193,14 +192,16 @@ impl Quorum {
 
     /// Makes this node the only voter of a quorum that has none yet.
     async fn initialize(&self) -> Result<(), RaftError> {
+        // Asked all the same, openraft writes an error to the log at every start but the first.
+        let initialized =
+            self.0.raft.is_initialized().await.map_err(|error| RaftError::NotStarted(error.to_string()))?;
+        if initialized {
+            return self.return_to_office().await;
+        }
         let meta = &self.0.meta;
         let member = Member { node_id: meta.node_id, directory_id: meta.directory_id.to_string() };
         let members: BTreeMap<RaftId, Member> = BTreeMap::from([(raft_id(meta.node_id), member)]);
-        match self.0.raft.initialize(members).await {
-            Ok(()) => Ok(()),
-            Err(OpenraftError::APIError(InitializeError::NotAllowed(_))) => self.return_to_office().await,
-            Err(error) => Err(RaftError::NotStarted(error.to_string())),
-        }
+        self.0.raft.initialize(members).await.map_err(|error| RaftError::NotStarted(error.to_string()))
     }
 
     /// Stands for election, unless the last run ended in office: then openraft goes on where it was.

@@ -51,7 +51,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) async fn new(id: u32, discipline: Discipline, cluster: &Cluster, mut random: fastrand::Rng) -> Writer {
-        let codec = CODECS[random.usize(..CODECS.len())];
+        let codec = any_codec(&mut random);
         let producer = match discipline {
             Discipline::Idempotent => Producer::idempotent(cluster, codec).await.unwrap(),
             // What is in the page cache survives the process, so acks=1 is a promise here too.
@@ -90,6 +90,10 @@ impl Writer {
     }
 }
 
+pub(crate) fn any_codec(random: &mut fastrand::Rng) -> Codec {
+    CODECS[random.usize(..CODECS.len())]
+}
+
 fn batch(codec: Codec, values: impl Iterator<Item = Vec<u8>>) -> Bytes {
     let mut builder = BatchBuilder::new(0).codec(codec, None);
     for value in values {
@@ -108,7 +112,7 @@ pub(crate) async fn pause() {
     tokio::time::sleep(Duration::from_millis(5)).await;
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(now.as_millis()).unwrap()
 }

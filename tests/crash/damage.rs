@@ -14,6 +14,7 @@ pub(crate) enum Damage {
     Garbage,
     Zeros,
     HalfBatch,
+    TornBatch,
     IndexCut,
     IndexRemoved,
     IndexGarbage,
@@ -26,10 +27,11 @@ pub(crate) enum Damage {
     LogStartsRemoved,
 }
 
-const ALL: [Damage; 13] = [
+const ALL: [Damage; 14] = [
     Damage::Garbage,
     Damage::Zeros,
     Damage::HalfBatch,
+    Damage::TornBatch,
     Damage::IndexCut,
     Damage::IndexRemoved,
     Damage::IndexGarbage,
@@ -41,13 +43,23 @@ const ALL: [Damage; 13] = [
     Damage::RecoveryPointsRemoved,
     Damage::LogStartsRemoved,
 ];
+const TAILS: [Damage; 4] = [Damage::Garbage, Damage::Zeros, Damage::HalfBatch, Damage::TornBatch];
 
 /// Bytes appended to a log, at most.
 const TAIL_MAX: usize = 20_000;
+/// Of a batch, in front of its records but for base offset and length.
+const HEADER_BYTES: usize = 49;
+/// Where a batch says how far its last offset is from its first.
+const LAST_DELTA_AT: usize = 23;
 
 impl Damage {
     pub(crate) fn any(random: &mut fastrand::Rng) -> Damage {
         ALL[random.usize(..ALL.len())]
+    }
+
+    /// One that any file may suffer to which is only appended.
+    pub(crate) fn any_tail(random: &mut fastrand::Rng) -> Damage {
+        TAILS[random.usize(..TAILS.len())]
     }
 
     /// Does it to a partition of the data directory; nothing if the partition has no files yet.
@@ -58,7 +70,16 @@ impl Damage {
         match self {
             Damage::Garbage => append_to_last(&dir, &garbage),
             Damage::Zeros => append_to_last(&dir, &vec![0; length]),
-            Damage::HalfBatch => append_to_last(&dir, &half_batch(&garbage, random)),
+            Damage::HalfBatch => {
+                let whole = batch(next_offset(&dir), &garbage);
+                append_to_last(&dir, &whole[..random.usize(1..whole.len())]);
+            }
+            Damage::TornBatch => {
+                let mut whole = batch(next_offset(&dir), &garbage);
+                let torn = random.usize(LAST_DELTA_AT..whole.len());
+                whole[torn..].fill(0);
+                append_to_last(&dir, &whole);
+            }
             Damage::IndexCut => each(&dir, ".index", random, cut),
             Damage::TimeIndexCut => each(&dir, ".timeindex", random, cut),
             Damage::IndexRemoved => each(&dir, ".index", random, remove),
@@ -74,12 +95,27 @@ impl Damage {
     }
 }
 
-/// The beginning of a batch that is fine but for its end.
-fn half_batch(payload: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
-    let mut builder = BatchBuilder::new(random.i64(0..1_000_000)).codec(Codec::None, None);
+/// A batch that is fine, and would be the log's next.
+fn batch(base_offset: i64, payload: &[u8]) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(base_offset).codec(Codec::None, None);
     builder.append(0, None, Some(payload), &[]);
-    let whole = builder.build();
-    whole[..random.usize(1..whole.len())].to_vec()
+    builder.build().to_vec()
+}
+
+/// Behind the last batch of a partition's last segment, as far as that can be told.
+fn next_offset(dir: &Path) -> i64 {
+    let bytes = files(dir, ".log").last().map(|path| fs::read(path).unwrap()).unwrap_or_default();
+    let (mut rest, mut next) = (bytes.as_slice(), 0);
+    while rest.len() > HEADER_BYTES {
+        let number = |at: usize| i32::from_be_bytes(rest[at..at + 4].try_into().unwrap());
+        let Ok(size) = usize::try_from(number(8)) else { break };
+        let Some(after) = rest.get(12 + size..).filter(|_| size >= HEADER_BYTES) else { break };
+        next = i64::from_be_bytes(rest[..8].try_into().unwrap())
+            .saturating_add(number(LAST_DELTA_AT).into())
+            .saturating_add(1);
+        rest = after;
+    }
+    next
 }
 
 /// Files with this suffix, ascending.

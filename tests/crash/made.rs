@@ -11,7 +11,7 @@ use protocol::messages::{
 };
 use protocol::records::Codec;
 
-use crate::actors::{Stage, is_loss, pause};
+use crate::actors::{Stage, is_loss, now_ms, pause};
 use crate::reader::read;
 
 const NAMES: [&str; 3] = ["made-a", "made-b", "made-c"];
@@ -135,7 +135,8 @@ impl Made {
         }
         self.filled = Filled::Perhaps;
         let mut producer = Producer::idempotent(cluster, Codec::None).await?;
-        let record = |value: Vec<u8>| OutgoingRecord { value: Some(value.into()), ..Default::default() };
+        let record =
+            |value: Vec<u8>| OutgoingRecord { value: Some(value.into()), timestamp_ms: now_ms(), ..Default::default() };
         let records: Vec<OutgoingRecord> = self.expected().into_iter().map(record).collect();
         producer.send(self.name, 0, &records).await?;
         self.filled = Filled::Yes;

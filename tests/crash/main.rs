@@ -11,6 +11,7 @@ mod actors;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../system/broker_process.rs"]
 mod broker_process;
+mod compacted;
 mod damage;
 mod damaged;
 mod failed_flush;
@@ -26,17 +27,18 @@ mod stalled;
 mod value;
 mod world;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use world::World;
+use world::{Tally, World};
 
 /// Kills in the ordinary run.
 const CYCLES: u64 = 180;
 /// Kills that one data directory lives through: what it holds is read in full after each.
 const CYCLES_PER_WORLD: u64 = 12;
 /// Worlds at a time. They mostly wait: for the disk, and for the moment of the kill.
-const LANES: usize = 4;
+const LANES: usize = 8;
 const FIRST_SEED: u64 = 1;
 
 fn number(name: &str) -> Option<u64> {
@@ -49,6 +51,7 @@ fn killed_again_and_again() {
     let cycles = number("OTTLA_CYCLES").unwrap_or(if seed.is_some() { CYCLES_PER_WORLD } else { CYCLES });
     let (worlds, seed) = (cycles.div_ceil(CYCLES_PER_WORLD), seed.unwrap_or(FIRST_SEED));
     let (begun, next, done) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
+    let total = Mutex::new(Tally::default());
     std::thread::scope(|scope| {
         for _ in 0..LANES {
             scope.spawn(|| {
@@ -57,22 +60,26 @@ fn killed_again_and_again() {
                     if world >= worlds {
                         return;
                     }
-                    run(seed + world);
+                    let tally = run(seed + world);
+                    total.lock().unwrap().add(&tally);
                     let done = done.fetch_add(CYCLES_PER_WORLD, Ordering::Relaxed) + CYCLES_PER_WORLD;
                     eprintln!("{done} of {} kills after {:.0?}", worlds * CYCLES_PER_WORLD, begun.elapsed());
                 }
             });
         }
     });
+    let total = total.into_inner().unwrap();
+    eprintln!("{total:?}");
+    assert!(total.compactions > 0, "the cleaner had nothing to do");
 }
 
-fn run(seed: u64) {
+fn run(seed: u64) -> Tally {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let mut world = World::new(seed).await;
         for _ in 0..CYCLES_PER_WORLD {
             world.cycle().await;
         }
-        world.was_worth_it();
-    });
+        world.end().await
+    })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use client::{ClientError, Cluster, Consumer, FetchedRecord, StartOffset, TopicPartition, list_offsets};
+use protocol::ErrorCode;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -14,8 +15,17 @@ pub(crate) struct Contents {
     pub(crate) records: Vec<FetchedRecord>,
 }
 
-/// Reads a partition from its start to the end that it has now.
+/// Reads a partition from its start to the end that it has now; again when retention moved the start meanwhile.
 pub(crate) async fn read(cluster: &Cluster, topic: &str, partition: i32) -> Result<Contents, ClientError> {
+    loop {
+        match read_once(cluster, topic, partition).await {
+            Err(error) if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE) => {}
+            result => return result,
+        }
+    }
+}
+
+async fn read_once(cluster: &Cluster, topic: &str, partition: i32) -> Result<Contents, ClientError> {
     let place = [TopicPartition::new(topic, partition)];
     let start = list_offsets(cluster, &place, StartOffset::Earliest).await?[&place[0]];
     let end = list_offsets(cluster, &place, StartOffset::Latest).await?[&place[0]];

@@ -15,10 +15,15 @@ const PADDING_MAX: usize = 3000;
 pub(crate) fn value(batch: BatchId, count: u32, index: u32) -> Vec<u8> {
     let BatchId { writer, number } = batch;
     let mut value = format!("{writer}/{number}/{count}/{index}/").into_bytes();
-    let mut random = fastrand::Rng::with_seed(u64::from(writer) << 48 | u64::from(number) << 16 | u64::from(index));
-    let padding = random.usize(..PADDING_MAX);
-    value.extend(std::iter::repeat_with(|| random.u8(..)).take(padding));
+    value.extend(noise(u64::from(writer) << 48 | u64::from(number) << 16 | u64::from(index), PADDING_MAX));
     value
+}
+
+/// The bytes of a seed, fewer than `length_max`.
+pub(crate) fn noise(seed: u64, length_max: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let length = random.usize(..length_max);
+    std::iter::repeat_with(|| random.u8(..)).take(length).collect()
 }
 
 /// Batch, count and index of a value; `None` when not every byte is as [`value`] made it.

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client::{Cluster, TopicPartition, fetch_committed};
-use protocol::messages::CreateTopicsRequest;
-use protocol::messages::create_topics::CreatableTopic;
 
 use crate::actors::{GROUP, LOAD, Member, PARTITIONS, Stage, Writer, delete_records};
 use crate::broker_process::{BrokerProcess, OTTLA};
+use crate::compacted::{COMPACTED, Keeper, check_compacted, create_compacted};
 use crate::damage::Damage;
+use crate::faulty::create;
 use crate::ledger::{Discipline, Ledger};
 use crate::made::Maker;
 use crate::reader::read;
@@ -21,6 +21,35 @@ use crate::reader::read;
 const PATIENCE: Duration = Duration::from_secs(60);
 const DISCIPLINES: [Discipline; 5] =
     [Discipline::Idempotent, Discipline::Idempotent, Discipline::Idempotent, Discipline::Retrying, Discipline::Once];
+
+/// Of the load's topic: the least that the broker allows, and so is what it keeps in some worlds.
+const SEGMENT_BYTES: usize = 1 << 20;
+/// Damages between a kill and a restart are fewer than this.
+const DAMAGES: u32 = 5;
+
+/// What happened in a world, in counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// Batches.
+    pub(crate) acknowledged: u64,
+    /// Records, each compared.
+    pub(crate) read: u64,
+    pub(crate) commits: u64,
+    /// Of topics.
+    pub(crate) changes: u64,
+    /// Runs of the cleaner.
+    pub(crate) compactions: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Tally) {
+        self.acknowledged += other.acknowledged;
+        self.read += other.read;
+        self.commits += other.commits;
+        self.changes += other.changes;
+        self.compactions += other.compactions;
+    }
+}
 
 pub(crate) struct World {
     seed: u64,
@@ -31,8 +60,11 @@ pub(crate) struct World {
     cluster: Cluster,
     ledger: Arc<Mutex<Ledger>>,
     writers: Vec<Writer>,
+    keepers: Vec<Keeper>,
     member: Option<Member>,
     maker: Option<Maker>,
+    /// Logs that were compacted.
+    compactions: u64,
     /// What happened, for the one who looks for the cause.
     story: Vec<String>,
 }
@@ -42,21 +74,31 @@ impl World {
         let mut random = fastrand::Rng::with_seed(seed);
         let settings = vec![
             format!("listeners=PLAINTEXT://127.0.0.1:{}", free_port()),
-            "log.segment.bytes=1048576".into(),
+            format!("log.segment.bytes={SEGMENT_BYTES}"),
             "offsets.topic.num.partitions=1".into(),
             "group.min.session.timeout.ms=500".into(),
             "group.initial.rebalance.delay.ms=0".into(),
+            "log.cleaner.backoff.ms=10".into(),
+            "log.retention.check.interval.ms=50".into(),
         ];
         let broker = BrokerProcess::start(&settings.iter().map(String::as_str).collect::<Vec<_>>());
         let cluster = Cluster::connect(&broker.address, "crash").await.unwrap();
-        create_load(&cluster).await;
+        let retention_bytes = (random.u32(..3) == 0).then_some(SEGMENT_BYTES);
+        create_load(&cluster, retention_bytes, random.bool()).await;
+        let tombstones_expire = random.bool();
+        create_compacted(&cluster, tombstones_expire).await;
         let mut writers = Vec::new();
         for (id, discipline) in (0..).zip(DISCIPLINES) {
             writers.push(Writer::new(id, discipline, &cluster, random.fork()).await);
         }
+        let mut keepers = Vec::new();
+        for (id, idempotent) in [(0, true), (1, false)] {
+            keepers.push(Keeper::new(id, idempotent, &cluster, tombstones_expire, random.fork()).await);
+        }
         let (member, maker) = (Some(Member::new(&cluster)), Some(Maker::new(random.fork())));
-        let (broker, ledger, story) = (Some(broker), Arc::default(), Vec::new());
-        World { seed, random, broker, settings, cluster, ledger, writers, member, maker, story }
+        let ledger = Arc::new(Mutex::new(Ledger { retention_bytes, ..Ledger::default() }));
+        let (broker, compactions, story) = (Some(broker), 0, Vec::new());
+        World { seed, random, broker, settings, cluster, ledger, writers, keepers, member, maker, compactions, story }
     }
 
     /// Load, a kill, perhaps damage, a restart, and a look at everything.
@@ -64,6 +106,7 @@ impl World {
         let stop = Arc::new(AtomicBool::new(false));
         let stage = Stage { cluster: self.cluster.clone(), ledger: Arc::clone(&self.ledger), stop: Arc::clone(&stop) };
         let writers: Vec<_> = self.writers.drain(..).map(|writer| tokio::spawn(writer.work(stage.clone()))).collect();
+        let keepers: Vec<_> = self.keepers.drain(..).map(|keeper| tokio::spawn(keeper.work(stage.clone()))).collect();
         let member = self.member.take().unwrap();
         let member = tokio::spawn(member.work(stage.clone(), self.random.fork()));
         let maker = tokio::spawn(self.maker.take().unwrap().work(stage.clone()));
@@ -76,6 +119,9 @@ impl World {
 
         for writer in writers {
             self.writers.push(self.joined(writer).await);
+        }
+        for keeper in keepers {
+            self.keepers.push(self.joined(keeper).await);
         }
         self.member = Some(self.joined(member).await);
         self.maker = Some(self.joined(maker).await);
@@ -91,7 +137,8 @@ impl World {
         let mut broker = self.broker.take().unwrap();
         broker.crash();
         stop.store(true, Ordering::Release);
-        for _ in 0..self.random.u32(..3) {
+        self.examine(&broker.log());
+        for _ in 0..self.random.u32(..DAMAGES) {
             self.damage(&broker);
         }
         if self.random.u32(..4) == 0 {
@@ -103,11 +150,19 @@ impl World {
         self.broker = Some(broker.restart());
     }
 
+    /// No crash, and nothing that a crash leaves, is a reason for an error or a panic.
+    fn examine(&mut self, log: &str) {
+        let wrong = log.lines().find(|line| line.contains(" ERROR ") || line.contains("panicked at"));
+        assert!(wrong.is_none(), "the broker says {wrong:?}:\n{log}");
+        self.compactions += log.lines().filter(|line| line.contains(" compacted ")).count() as u64;
+    }
+
     fn damage(&mut self, broker: &BrokerProcess) {
-        let damage = Damage::any(&mut self.random);
-        let partition = match self.random.i32(0..PARTITIONS + 1) {
-            PARTITIONS => "__consumer_offsets-0".to_string(),
-            index => format!("{LOAD}-{index}"),
+        let (damage, partition) = match self.random.i32(-3..PARTITIONS) {
+            -3 => (Damage::any_tail(&mut self.random), "ottla-metadata".to_string()),
+            -2 => (Damage::any(&mut self.random), "__consumer_offsets-0".to_string()),
+            -1 => (Damage::any(&mut self.random), format!("{COMPACTED}-0")),
+            index => (Damage::any(&mut self.random), format!("{LOAD}-{index}")),
         };
         self.story.push(format!("{damage:?} at {partition}"));
         damage.apply(&broker.data_dir(), &partition, &mut self.random);
@@ -123,12 +178,13 @@ impl World {
         for setting in &self.settings {
             command.args(["--set", setting]);
         }
-        let mut process = command.stderr(Stdio::null()).stdin(Stdio::null()).spawn().unwrap();
+        let mut process = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let after = Duration::from_micros(self.random.u64(..30_000));
         self.story.push(format!("killed {after:?} after its start"));
         std::thread::sleep(after);
         process.kill().unwrap();
-        process.wait().unwrap();
+        let said = process.wait_with_output().unwrap().stderr;
+        self.examine(&String::from_utf8_lossy(&said));
     }
 
     async fn check(&mut self) {
@@ -139,11 +195,29 @@ impl World {
             let committed = committed.get(place).map(|committed| committed.offset);
             self.ledger.lock().unwrap().check(place.partition, &contents, committed);
         }
+        let read = check_compacted(&self.cluster, &mut self.keepers).await;
+        self.ledger.lock().unwrap().read += read;
         self.maker.as_mut().unwrap().check(&self.cluster).await;
     }
 
+    /// What was recovered from crashes survives a clean stop too. Answers what happened in this world.
+    pub(crate) async fn end(mut self) -> Tally {
+        let mut broker = self.broker.take().unwrap();
+        self.story.push("stopped".into());
+        assert!(broker.stop().success(), "{}", broker.log());
+        self.examine(&broker.log());
+        self.broker = Some(broker.restart());
+        self.check().await;
+        self.was_worth_it();
+        let ledger = self.ledger.lock().unwrap();
+        let kept: u64 = self.keepers.iter().map(|keeper| keeper.acknowledged).sum();
+        let changes = self.maker.as_ref().unwrap().changes;
+        let acknowledged = ledger.acknowledged + kept;
+        Tally { acknowledged, read: ledger.read, commits: ledger.commits, changes, compactions: self.compactions }
+    }
+
     /// A world in which nothing happened proves nothing.
-    pub(crate) fn was_worth_it(&self) {
+    fn was_worth_it(&self) {
         let ledger = self.ledger.lock().unwrap();
         let changes = self.maker.as_ref().unwrap().changes;
         assert!(
@@ -165,12 +239,12 @@ impl Drop for World {
     }
 }
 
-async fn create_load(cluster: &Cluster) {
-    let topic =
-        CreatableTopic { name: LOAD.into(), num_partitions: PARTITIONS, replication_factor: 1, ..Default::default() };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
-    let answer = cluster.any().await.unwrap().send(&request).await.unwrap();
-    assert!(answer.topics.iter().all(|topic| !topic.error_code.is_error()), "{answer:?}");
+/// One topic that keeps everything or deletes its oldest segments, in segments that grow full or old.
+async fn create_load(cluster: &Cluster, retention_bytes: Option<usize>, short_segments: bool) {
+    let retention_bytes = retention_bytes.map_or("-1".into(), |bytes| bytes.to_string());
+    let segment_ms = if short_segments { "150" } else { "604800000" };
+    let configs = [("retention.bytes", retention_bytes.as_str()), ("segment.ms", segment_ms)];
+    create(cluster, LOAD, PARTITIONS, &configs).await;
 }
 
 /// A port that stays the broker's over restarts: below those that the system gives to anybody who asks.

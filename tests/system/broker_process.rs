@@ -1,11 +1,14 @@
 //! A broker in a process of its own, on a loopback port that it chose, in a directory that goes with the test.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::iter;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,7 +26,11 @@ pub(crate) struct BrokerProcess {
     pub(crate) address: String,
     /// What it logged so far.
     log: Arc<Mutex<String>>,
+    /// Reads the log until the process has ended.
+    follower: Option<JoinHandle<()>>,
     directory: Arc<TempDir>,
+    /// The program and its first arguments, as it was started.
+    program: Vec<OsString>,
     settings: Vec<String>,
     /// From the start of the process until it said that it is ready.
     pub(crate) ready_after: Duration,
@@ -44,17 +51,23 @@ impl BrokerProcess {
 
     fn spawn(mut command: Command, directory: Arc<TempDir>, settings: Vec<String>) -> BrokerProcess {
         let begun = Instant::now();
+        let program = iter::once(command.get_program()).chain(command.get_args()).map(OsString::from).collect();
         command.args(["--set", "listeners=PLAINTEXT://127.0.0.1:0"]);
         command.args(["--set", "ottla.http.listener=127.0.0.1:0"]);
         command.args(["--set", &format!("log.dirs={}", directory.path().join("data").display())]);
         for setting in &settings {
             command.args(["--set", setting]);
         }
+        // They are ours, and to the broker they look like keys of its own.
+        command.env_remove("OTTLA_SEED").env_remove("OTTLA_CYCLES");
         let mut process = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().expect("the broker starts");
         let log = Arc::<Mutex<String>>::default();
-        let ready = follow(process.stderr.take().expect("it is piped"), Arc::clone(&log));
+        let (ready, follower) = follow(process.stderr.take().expect("it is piped"), Arc::clone(&log));
         match ready.recv_timeout(DEADLINE) {
-            Ok(address) => BrokerProcess { process, address, log, directory, settings, ready_after: begun.elapsed() },
+            Ok(address) => {
+                let (follower, ready_after) = (Some(follower), begun.elapsed());
+                BrokerProcess { process, address, log, follower, directory, program, settings, ready_after }
+            }
             Err(_) => {
                 let _ = process.kill();
                 panic!("the broker does not say where it listens:\n{}", log.lock().expect("nobody panicked"))
@@ -64,9 +77,12 @@ impl BrokerProcess {
 
     /// The same broker again, after it ended.
     pub(crate) fn restart(self) -> BrokerProcess {
-        let (directory, settings) = (Arc::clone(&self.directory), self.settings.clone());
+        let (directory, settings, program) = (Arc::clone(&self.directory), self.settings.clone(), self.program.clone());
         drop(self);
-        BrokerProcess::spawn(Command::new(OTTLA), directory, settings)
+        let (program, arguments) = program.split_first().expect("a program was started");
+        let mut command = Command::new(program);
+        command.args(arguments);
+        BrokerProcess::spawn(command, directory, settings)
     }
 
     /// Where its data lies.
@@ -125,10 +141,17 @@ impl BrokerProcess {
         }
     }
 
-    /// SIGKILL, as a crash.
+    /// SIGKILL, as a crash. Its log is whole afterwards.
     pub(crate) fn crash(&mut self) {
         self.signal(Signal::KILL);
         self.process.wait().expect("it is our child");
+        self.finish_log();
+    }
+
+    fn finish_log(&mut self) {
+        if let Some(follower) = self.follower.take() {
+            follower.join().expect("it only reads");
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -141,14 +164,18 @@ impl Drop for BrokerProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        assert!(!self.log().contains("panicked at"), "the broker panicked:\n{}", self.log());
+        // A second panic would hide the first.
+        if !std::thread::panicking() {
+            self.finish_log();
+            assert!(!self.log().contains("panicked at"), "the broker panicked:\n{}", self.log());
+        }
     }
 }
 
 /// Reads the log as it comes; sends the address once it is there.
-fn follow(stderr: impl std::io::Read + Send + 'static, log: Arc<Mutex<String>>) -> Receiver<String> {
+fn follow(stderr: impl std::io::Read + Send + 'static, log: Arc<Mutex<String>>) -> (Receiver<String>, JoinHandle<()>) {
     let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+    let follower = std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if let Some((_, rest)) = line.split_once("listeners=[")
                 && let Some((address, _)) = rest.split_once(']')
@@ -161,5 +188,5 @@ fn follow(stderr: impl std::io::Read + Send + 'static, log: Arc<Mutex<String>>) 
             log.push('\n');
         }
     });
-    receiver
+    (receiver, follower)
 }
