@@ -29,10 +29,10 @@ pub(crate) fn start(settings: &str) -> BrokerProcess {
     BrokerProcess::start_through(command, Arc::clone(&directory))
 }
 
-/// One batch of about half a megabyte, sent once: what the broker says of it.
-async fn produce(connection: &Connection, topic: &str) -> ErrorCode {
+/// One batch of about so many bytes, sent once: what the broker says of it.
+async fn produce(connection: &Connection, topic: &str, bytes: usize) -> ErrorCode {
     let mut batch = BatchBuilder::new(0);
-    batch.append(1, None, Some(&vec![b'x'; MIB / 2]), &[]);
+    batch.append(1, None, Some(&vec![b'x'; bytes]), &[]);
     let data = PartitionProduceData { index: 0, records: Some(Records::from_chunks(vec![batch.build().freeze()])) };
     let topic = TopicProduceData { name: topic.into(), partition_data: vec![data], ..Default::default() };
     let request = ProduceRequest { acks: 1, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() };
@@ -40,9 +40,10 @@ async fn produce(connection: &Connection, topic: &str) -> ErrorCode {
     answer.responses[0].partition_responses[0].error_code
 }
 
-async fn fill(connection: &Connection, topic: &str) -> usize {
-    for written in 0..100 {
-        match produce(connection, topic).await {
+/// Writes batches of so many bytes until one is refused; answers how many were not.
+async fn fill(connection: &Connection, topic: &str, bytes: usize) -> usize {
+    for written in 0..8 * MIB / bytes {
+        match produce(connection, topic, bytes).await {
             ErrorCode::NONE => {}
             ErrorCode::KAFKA_STORAGE_ERROR => return written,
             other => panic!("{other}"),
@@ -60,9 +61,15 @@ async fn producers_wait_for_space_and_get_it_back() {
     create(&cluster, "full", 1, &[]).await;
     let mut producer = Producer::new(&cluster, Acks::All, Codec::None);
     producer.send("kept", 0, &[record("a")]).await.unwrap();
-    assert!(fill(&connection, "full").await > 5);
+    assert!(fill(&connection, "full", MIB / 2).await > 5);
+    // Small ones take what large ones leave, down to the reserve.
+    fill(&connection, "full", 4096).await;
     broker.await_line(&["ERROR", "nearly full", "delete topics"]);
     assert_eq!(values(&cluster, "kept", 0).await, ["a"], "reading goes on");
+    // There is room for the metadata of that, and of many more.
+    for number in 0..50 {
+        create(&cluster, &format!("more-{number}"), 1, &[]).await;
+    }
 
     let doomed = DeleteTopicState { name: Some("full".into()), ..Default::default() };
     let request = DeleteTopicsRequest { topics: vec![doomed], timeout_ms: 1000, ..Default::default() };
@@ -79,6 +86,6 @@ async fn without_a_reserve_a_full_disk_is_still_only_an_error_code() {
     let cluster = Cluster::connect(&broker.address, "test").await.unwrap();
     let connection = cluster.any().await.unwrap();
     create(&cluster, "full", 1, &[]).await;
-    let written = fill(&connection, "full").await;
+    let written = fill(&connection, "full", MIB / 2).await;
     assert_eq!(values(&cluster, "full", 0).await.len(), written, "what was acknowledged can be read");
 }
