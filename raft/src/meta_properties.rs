@@ -44,8 +44,6 @@ impl MetaProperties {
             new.write(disk, &path, &BTreeMap::new())?;
             return Ok(new);
         };
-        // The run that wrote it may have been killed before its name was durable.
-        disk.sync_dir(dir).map_err(RaftError::io("flush", dir))?;
         let found = String::from_utf8_lossy(&found);
         let found = parse(&found);
         let mut properties = Self::check(&path, &found, node_id, cluster_id)?;

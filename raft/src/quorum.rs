@@ -271,6 +271,7 @@ impl Directory {
         let dir = config.dir.join(METADATA_DIR);
         // Whose directory it is comes first: a wrong mount must not be touched.
         let meta = MetaProperties::open(disk, &config.dir, config.node_id, config.cluster_id.as_deref())?;
+        // This flushes the names beside it too: the run that wrote the ids may have been killed before theirs was durable.
         files::create_dir(disk, &dir).map_err(RaftError::io("create", &dir))?;
         let lock = lock(disk, &dir)?;
         remove_unfinished(disk, &dir)?;

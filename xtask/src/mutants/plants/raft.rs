@@ -35,9 +35,9 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "cluster-id-believed-after-a-kill",
-        file: "raft/src/meta_properties.rs",
-        find: "        disk.sync_dir(dir).map_err(RaftError::io(\"flush\", dir))?;\n",
-        replace: "",
+        file: "storage/src/files.rs",
+        find: "named.into_iter().enumerate().rev()",
+        replace: "named.into_iter().enumerate().take(missing).rev()",
         package: "raft",
         target: "lib",
         test: "power_loss::a_cluster_keeps_its_id_from_its_first_start_on",
