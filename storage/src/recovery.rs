@@ -80,17 +80,11 @@ pub(crate) fn open(
     };
     let known_epochs = LeaderEpochs::open(disk, dir)?;
     let (epochs_known, mut epochs) = (known_epochs.is_some(), known_epochs.unwrap_or_default());
-    let mut segments = Vec::with_capacity(bases.len());
     let opening = Opening { disk, dir, config, now_ms, next: None, recovery_point: known.recovery_point };
-    for (place, base) in older.iter().copied().enumerate() {
-        let next = bases[place + 1];
-        let opening = Opening { next: Some(next), ..opening };
-        let trusted = epochs_known && (known.clean || next <= known.recovery_point);
-        let opened = if trusted { opening.open_trusted(base)? } else { None };
-        segments.push(match opened {
-            Some((segment, _)) => segment,
-            None => opening.rebuild(base, &mut epochs)?,
-        });
+    let mut segments = Vec::with_capacity(bases.len());
+    for (base, next) in older.iter().zip(&bases[1..]) {
+        let trusted = epochs_known && (known.clean || *next <= known.recovery_point);
+        segments.push(open_closed(&Opening { next: Some(*next), ..opening }, *base, trusted, &mut epochs)?);
     }
     let trusted = if epochs_known && known.clean { opening.open_trusted(*active)? } else { None };
     let (end, mut producers, reread_bytes) = match trusted {
@@ -125,6 +119,19 @@ pub(crate) fn open(
         has_dir: true,
         reread_bytes,
     })
+}
+
+/// Opens a segment that another one follows.
+fn open_closed(
+    opening: &Opening<'_>,
+    base: i64,
+    trusted: bool,
+    epochs: &mut LeaderEpochs,
+) -> Result<Arc<Segment>, StorageError> {
+    if trusted && let Some((segment, _)) = opening.open_trusted(base)? {
+        return Ok(segment);
+    }
+    opening.rebuild(base, epochs)
 }
 
 /// Reads what a crash may have left of the last segment, from where it is known to be whole.
