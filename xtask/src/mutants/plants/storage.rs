@@ -29,8 +29,8 @@ pub(super) const PLANTS: &[Plant] = &[
         find: "let trusted = epochs_known && (known.clean ||",
         replace: "let trusted = epochs_known && (true ||",
         package: "storage",
-        target: "power_loss",
-        test: "nothing_that_was_flushed_is_ever_lost",
+        target: "recovery",
+        test: "damage_in_an_older_segment_is_reported_and_never_cut",
         why: "after a crash the files are believed without reading them",
     },
     Plant {
