@@ -23,6 +23,7 @@ mod ledger;
 mod made;
 mod reader;
 mod sick;
+mod small_disk;
 mod stalled;
 mod value;
 mod world;
