@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use storage::StorageError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::error;
@@ -65,8 +66,10 @@ async fn total_retention_due(broker: &Broker, earliest: Instant) {
 
 fn apply_retention(broker: &Broker) {
     for partition in broker.partitions().all() {
-        if let Err(error) = partition.log().apply_retention(wall_ms()) {
-            error!(%partition, %error, "old segments could not be deleted");
+        match partition.log().apply_retention(wall_ms()) {
+            // Closed: its topic was deleted meanwhile.
+            Ok(_) | Err(StorageError::Closed) => {}
+            Err(error) => error!(%partition, %error, "old segments could not be deleted"),
         }
     }
 }
