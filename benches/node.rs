@@ -5,6 +5,9 @@
 #[allow(dead_code, reason = "tests use the rest of it")]
 #[path = "../tests/system/broker_process.rs"]
 mod broker_process;
+#[allow(dead_code, reason = "tests use the rest of it")]
+#[path = "../tests/system/http_client.rs"]
+mod http_client;
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -31,6 +34,9 @@ fn main() {
         }
         if is_wanted("partitions") {
             partitions().await;
+        }
+        if is_wanted("scrape") {
+            scrape().await;
         }
         if is_wanted("connections") {
             connections().await;
@@ -115,6 +121,34 @@ async fn partitions() {
     broker.stop();
     let broker = broker.restart();
     report("start with 1,000 partitions", vec![ms(broker.ready_after)], "ms", "1000");
+}
+
+/// Everything that /metrics tells of 1,000 partitions, to the last byte.
+async fn scrape() {
+    let broker = BrokerProcess::start(&[]);
+    let cluster = Cluster::connect(&broker.address, "bench").await.expect("it listens");
+    for topic in 0..10 {
+        create(&cluster, &format!("{TOPIC}-{topic}"), 100).await;
+    }
+    let mut producer = Producer::new(&cluster, Acks::All, Codec::None);
+    for topic in 0..10 {
+        for partition in 0..100 {
+            producer.send(&format!("{TOPIC}-{topic}"), partition, &[record(100)]).await.expect("acknowledged");
+        }
+    }
+    let address = broker.http_address();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
+    http_client::exchange(&address, request);
+    let before = broker.resident_bytes();
+    let mut times = Vec::new();
+    for _ in 0..101 {
+        let begun = Instant::now();
+        http_client::exchange(&address, request);
+        times.push(ms(begun.elapsed()));
+    }
+    report("scrape of 1,000 partitions with records", times, "ms", "20");
+    let grown = (broker.resident_bytes() as f64 - before as f64).max(0.0) / MIB;
+    report("RSS that 101 scrapes left behind", vec![grown], "MiB", "1");
 }
 
 async fn connections() {

@@ -22,6 +22,7 @@ use crate::disk_work::{self, Writers};
 use crate::fetch_session::SessionCache;
 use crate::http::{Health, Http, Phase};
 use crate::memory::ByteBudget;
+use crate::metrics;
 use crate::partition::{Cleaner, Flusher, Partitions, housekeeping, keep_checkpoints};
 use crate::producer_ids::ProducerIds;
 use crate::server::{self, BoundListener, ConnectionInfo, Connections};
@@ -228,6 +229,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
 
     let cleaner = Cleaner::start(Arc::clone(&broker))?;
     let (stop, stopped) = watch::channel(false);
+    tokio::spawn(metrics::keep_windows(stopped.clone()));
     tokio::spawn(housekeeping(Arc::clone(&broker), stopped.clone()));
     tokio::spawn(keep_checkpoints(Arc::clone(&broker), stopped.clone()));
     let addresses: Vec<_> = listeners.iter().map(|bound| bound.address).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use protocol::frame::RequestHeader;
 
 use crate::broker::Broker;
+use crate::metrics::ClientLatency;
 use crate::server::ConnectionInfo;
 
 /// The broker, the connection, and the header of the request. Never a socket.
@@ -27,6 +28,12 @@ impl Context {
             correlation_id: header.correlation_id,
             client_id: header.client_id.clone().unwrap_or_default(),
         }
+    }
+
+    /// Where the produce requests of this client id are timed.
+    pub(crate) fn producer(&self) -> Arc<ClientLatency> {
+        // Found once: clients do not change their id on the way.
+        Arc::clone(self.connection.producer.get_or_init(|| ClientLatency::of(&self.client_id)))
     }
 
     /// Where the client connects from, as Kafka prints it: `/192.0.2.1`.

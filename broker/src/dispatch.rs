@@ -7,6 +7,7 @@ use std::future::Future;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use protocol::api::Request;
@@ -18,6 +19,7 @@ use tracing::{debug, warn};
 use crate::broker::Broker;
 use crate::context::Context;
 use crate::handlers;
+use crate::metrics::{ApiStats, ClientLatency};
 use crate::server::{ConnectionInfo, Frame};
 
 /// What a handler that may wait says.
@@ -54,6 +56,7 @@ pub(crate) struct Route {
     pub(crate) key: i16,
     pub(crate) name: &'static str,
     pub(crate) versions: RangeInclusive<i16>,
+    pub(crate) stats: Arc<ApiStats>,
     run: Box<Run>,
 }
 
@@ -115,8 +118,13 @@ where
     H: Fn(Context, R) -> F + Send + Sync + Copy + 'static,
     F: Future<Output = Later<R::Response>> + Send + 'static,
 {
+    let stats = ApiStats::new(&versions);
+    let counted = Arc::clone(&stats);
     let run = move |context: Context, body: Bytes| -> Pin<Box<dyn Future<Output = Step> + Send>> {
+        let stats = Arc::clone(&counted);
         Box::pin(async move {
+            let begun = Instant::now();
+            let producer = (R::KEY == ProduceRequest::KEY).then(|| context.producer());
             let (version, correlation_id) = (context.version, context.correlation_id);
             let mut decoder = Decoder::new(body);
             let request = match R::decode(&mut decoder, version) {
@@ -128,17 +136,36 @@ where
                 }
             };
             drop(decoder);
-            match handler(context, request).await {
+            stats.came(version);
+            let answer = handler(context, request).await;
+            let local = begun.elapsed();
+            if let Later::Wait(pending) = answer {
+                let waiting = stats.waits(local);
+                return Step::Wait(Box::pin(async move {
+                    let answer = frame::encode_response(R::KEY, version, correlation_id, &pending.await);
+                    let total = begun.elapsed();
+                    waiting.answered(total, total.saturating_sub(local));
+                    timed(producer, total);
+                    answer
+                }));
+            }
+            stats.answered(local);
+            timed(producer, local);
+            match answer {
                 Later::Now(response) => Step::Reply(frame::encode_response(R::KEY, version, correlation_id, &response)),
-                Later::Wait(pending) => Step::Wait(Box::pin(async move {
-                    frame::encode_response(R::KEY, version, correlation_id, &pending.await)
-                })),
                 Later::Silent => Step::Silent,
-                Later::Close => Step::Close,
+                Later::Close | Later::Wait(_) => Step::Close,
             }
         })
     };
-    Route { key: R::KEY, name: R::NAME, versions, run: Box::new(run) }
+    Route { key: R::KEY, name: R::NAME, versions, stats, run: Box::new(run) }
+}
+
+/// Tells the producer's client id how long its request took, if it was a producer's.
+fn timed(producer: Option<Arc<ClientLatency>>, total: Duration) {
+    if let Some(producer) = producer {
+        producer.record(total);
+    }
 }
 
 /// Starts one request. Returns when its effects are ordered before those of the next.

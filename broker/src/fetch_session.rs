@@ -158,6 +158,11 @@ impl SessionCache {
         SessionCache { sessions: DashMap::with_shard_amount(8), next_id, slots }
     }
 
+    /// Sessions now.
+    pub(crate) fn count(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Finds or makes the session of a request.
     ///
     /// # Errors

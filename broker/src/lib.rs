@@ -18,6 +18,7 @@ mod handlers;
 mod http;
 mod logging;
 mod memory;
+mod metrics;
 mod partition;
 mod producer_ids;
 pub mod reference;

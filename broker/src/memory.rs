@@ -12,6 +12,7 @@ const UNIT_BYTES: usize = 1024;
 
 /// Bytes that requests in flight may occupy together.
 pub(crate) struct ByteBudget {
+    units: usize,
     free: Arc<Semaphore>,
     /// Held by the one request that may finish arriving although the budget is used up. Without it, many requests
     /// that each hold a part and wait for the rest would wait for ever.
@@ -21,10 +22,15 @@ pub(crate) struct ByteBudget {
 impl ByteBudget {
     /// A budget of `bytes`, at least one unit.
     pub(crate) fn new(bytes: usize) -> Arc<ByteBudget> {
-        Arc::new(ByteBudget {
-            free: Arc::new(Semaphore::new((bytes / UNIT_BYTES).max(1))),
-            overdraft: Arc::new(Semaphore::new(1)),
-        })
+        let units = (bytes / UNIT_BYTES).max(1);
+        Arc::new(ByteBudget { units, free: Arc::new(Semaphore::new(units)), overdraft: Arc::new(Semaphore::new(1)) })
+    }
+}
+
+impl ByteBudget {
+    /// Bytes that are given out.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.units.saturating_sub(self.free.available_permits()) * UNIT_BYTES
     }
 }
 

@@ -205,6 +205,11 @@ impl PartitionLog {
         self.segments().iter().map(|segment| segment.size()).sum()
     }
 
+    /// How many segments there are.
+    pub fn segment_count(&self) -> usize {
+        self.segments().len()
+    }
+
     /// Idempotent producers it remembers.
     pub fn producer_count(&self) -> usize {
         lock(&self.writer).producers.len()

@@ -14,9 +14,9 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn of(bytes: &[u8]) -> Answer {
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let text = String::from_utf8(bytes.to_vec()).expect("an answer is text");
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
         let chunked = head.contains("Transfer-Encoding: chunked");
         let body = if chunked { unchunk(body) } else { body.to_owned() };
         Answer { status, head: head.to_owned(), body }
@@ -39,8 +39,8 @@ fn unchunk(mut body: &str) -> String {
 
 /// Sends bytes and reads until the other side closes.
 pub(crate) fn exchange(address: &str, request: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("an option of an open socket");
     // What is refused half way may be closed before all of it is written.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();

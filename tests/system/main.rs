@@ -12,6 +12,7 @@ mod full_disk;
 mod groups;
 mod http;
 mod http_client;
+mod metrics;
 mod restart;
 mod retention;
 mod total_retention;

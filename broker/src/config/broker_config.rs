@@ -69,6 +69,9 @@ pub(crate) struct BrokerConfig {
     pub(crate) log_reserve_bytes: Option<u64>,
     /// `ottla.log.retention.total.bytes`, if it is set.
     pub(crate) log_retention_total: Option<VolumeShare>,
+    /// Groups and partitions that `/metrics` tells of one by one.
+    pub(crate) metrics_groups_max: usize,
+    pub(crate) metrics_partitions_max: usize,
     pub(crate) producer_id_expiration_ms: u64,
     pub(crate) topic_defaults: TopicConfig,
     pub(crate) topic_values: TopicValues,
@@ -139,6 +142,8 @@ impl BrokerConfig {
             log_retention_total: values
                 .text("ottla.log.retention.total.bytes")
                 .and_then(|text| VolumeShare::parse(&text)),
+            metrics_groups_max: values.size("ottla.metrics.groups.max"),
+            metrics_partitions_max: values.size("ottla.metrics.partitions.max"),
             producer_id_expiration_ms,
             topic_defaults: TopicConfig::of(&topic_values, producer_id_expiration_ms),
             topic_values,

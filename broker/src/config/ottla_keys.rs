@@ -1,7 +1,7 @@
 //! Keys of our own, under `ottla.`. An unknown one is refused: here a typing error has no other broker to be meant for.
 
 use super::http_listener;
-use super::key::Kind::{Long, String};
+use super::key::Kind::{Int, Long, String};
 use super::key::{Check, ConfigKey as Key};
 use super::size::{check_size, check_volume_share};
 
@@ -59,6 +59,23 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
     )
     .at_least(1 << 20)
     .sized_by_memory(),
+    Key::broker(
+        "ottla.metrics.groups.max",
+        Int,
+        "1000",
+        "Consumer groups that `/metrics` tells of one by one, the first by name; the others are only counted.",
+    )
+    .at_least(0)
+    .cluster_wide(),
+    Key::broker(
+        "ottla.metrics.partitions.max",
+        Int,
+        "4000",
+        "Partitions of this broker above which `/metrics` tells of topics and no longer of each partition, and topics \
+         above which it tells of neither; also the most partitions of groups that it tells of.",
+    )
+    .at_least(0)
+    .cluster_wide(),
     Key::unset(
         "ottla.memory.limit",
         String,

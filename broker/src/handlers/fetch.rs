@@ -16,7 +16,7 @@ use crate::broker::Broker;
 use crate::context::Context;
 use crate::dispatch::Later;
 use crate::fetch_session::{FetchPlan, Seen, SessionRequest, TopicKey, Wanted};
-use crate::partition::{FetchWaiter, Partition, ReadLimits, Slice, read_all_partitions};
+use crate::partition::{FetchWaiter, Flow, Partition, ReadLimits, Slice, Traffic, read_all_partitions};
 
 /// Topic ids instead of names.
 const FIRST_ID_VERSION: i16 = 13;
@@ -78,6 +78,8 @@ struct Fetch {
 
 /// What one partition gave.
 pub(crate) struct Found {
+    /// Where it was looked for; none if there is no such place.
+    pub(crate) partition: Option<Arc<Partition>>,
     pub(crate) error_code: ErrorCode,
     pub(crate) slice: Slice,
 }
@@ -129,6 +131,7 @@ impl Fetch {
     fn response(&self, found: Vec<Found>) -> FetchResponse {
         let mut responses: Vec<FetchableTopicResponse> = Vec::new();
         for (wanted, found) in self.plan.wanted.iter().zip(found) {
+            count(&found);
             let seen = Seen {
                 high_watermark: found.slice.high_watermark,
                 log_start_offset: found.slice.log_start_offset,
@@ -185,6 +188,22 @@ impl Fetch {
             records: Some(Records::from_chunks(slice.chunks)),
             ..Default::default()
         }
+    }
+}
+
+/// Counts what is about to leave.
+fn count(found: &Found) {
+    let Some(partition) = &found.partition else {
+        Traffic::count_lost(Flow::FetchRequests);
+        return Traffic::count_lost(Flow::FailedFetchRequests);
+    };
+    partition.traffic().count(Flow::FetchRequests, 1);
+    if found.error_code.is_error() {
+        partition.traffic().count(Flow::FailedFetchRequests, 1);
+    }
+    let bytes = found.slice.len() as u64;
+    if bytes > 0 {
+        partition.traffic().count(Flow::BytesOut, bytes);
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::health::Health;
 use super::pages::{self, Page};
 use super::request::{self, HEAD_MAX_BYTES, Request};
+use crate::metrics;
 
 /// For a head to arrive, once its first byte has, and for the first byte of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -83,7 +84,39 @@ async fn answer(stream: &mut TcpStream, request: &Request<'_>, health: &Arc<Heal
         let page = Page::refusal("405 Method Not Allowed", "only GET and HEAD are answered here");
         return write_page(stream, &page, false, close).await;
     }
-    write_page(stream, &pages::find(request.path, health), is_head, close).await
+    let set = match request.path {
+        "/metrics" => metrics::Set::Kafka,
+        "/public_metrics" => metrics::Set::Redpanda,
+        path => return write_page(stream, &pages::find(path, health), is_head, close).await,
+    };
+    write_metrics(stream, set, health, request, close).await
+}
+
+/// Streams a scrape, in HTTP's chunks to those who know them. To others its end is the end of the connection.
+async fn write_metrics(
+    stream: &mut TcpStream,
+    set: metrics::Set,
+    health: &Arc<Health>,
+    request: &Request<'_>,
+    close: bool,
+) -> io::Result<()> {
+    let mut head = head_lines("200 OK", metrics::CONTENT_TYPE, close);
+    head.push_str(if request.is_1_1 { "Transfer-Encoding: chunked\r\n\r\n" } else { "\r\n" });
+    write(stream, head.as_bytes()).await?;
+    if request.method == "HEAD" {
+        return Ok(());
+    }
+    let mut chunks = metrics::scrape(health, set).await;
+    while let Some(chunk) = chunks.recv().await {
+        if request.is_1_1 {
+            write(stream, format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+            write(stream, &chunk).await?;
+            write(stream, b"\r\n").await?;
+        } else {
+            write(stream, &chunk).await?;
+        }
+    }
+    if request.is_1_1 { write(stream, b"0\r\n\r\n").await } else { Ok(()) }
 }
 
 async fn refuse(stream: &mut TcpStream, status: &'static str, why: &str) {

@@ -69,15 +69,15 @@ impl Health {
             Phase::Running => {}
         }
         let Some(broker) = self.broker() else { return Err("shutting down".into()) };
-        let failed = broker.partitions().all().into_iter().filter(|partition| partition.log().is_poisoned());
-        let failed: Vec<_> = failed.collect();
-        match failed.first() {
+        let log_dir = broker.partitions().log_dir();
+        match log_dir.state().offline() {
             None => Ok(()),
-            Some(first) => Err(format!(
-                "log directory offline: {} cannot be flushed to since the disk failed ({} partitions, {first} among them); \
-                 check the disk and restart the broker",
-                broker.config().data_dir().display(),
-                failed.len(),
+            Some(reason) => Err(format!(
+                "log directory offline: {} takes no more writes since flushing {} failed: {}; check the disk and \
+                 restart the broker",
+                log_dir.path().display(),
+                reason.path.display(),
+                reason.error,
             )),
         }
     }

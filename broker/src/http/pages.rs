@@ -6,7 +6,7 @@ use super::health::Health;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
-const INDEX: &str = "/livez\n/readyz\n/version\n";
+const INDEX: &str = "/livez\n/readyz\n/metrics\n/public_metrics\n/version\n";
 
 /// What is answered.
 pub(super) struct Page {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use storage::{AppendError, AppendOrigin, Appended};
 use tokio::sync::oneshot;
 
-use super::{Durable, Partition};
+use super::{Durable, Flow, Partition};
 use crate::clock::wall_ms;
 use crate::disk_work::{self, Writers};
 
@@ -31,10 +31,18 @@ pub(crate) async fn append_batches(jobs: Vec<(Arc<Partition>, Bytes)>, durable: 
     let count = jobs.len();
     let appended = disk_work::run(Writers::Producers, move || {
         let append_one = |(partition, batch): (Arc<Partition>, Bytes)| {
-            if !partition.disk.space.admit(batch.len()) {
-                return Err(AppendRefusal::NearlyFull);
+            let size_bytes = batch.len();
+            partition.traffic.count(Flow::ProduceRequests, 1);
+            let appended = if partition.disk.space.admit(size_bytes) {
+                append(&partition, batch, AppendOrigin::Client, durable).map_err(AppendRefusal::Log)
+            } else {
+                Err(AppendRefusal::NearlyFull)
+            };
+            if appended.is_err() {
+                partition.traffic.count(Flow::FailedProduceRequests, 1);
+                partition.traffic.count(Flow::BytesRejected, size_bytes as u64);
             }
-            append(&partition, batch, AppendOrigin::Client, durable).map_err(AppendRefusal::Log)
+            appended
         };
         jobs.into_iter().map(append_one).collect()
     })
@@ -54,6 +62,8 @@ fn append(
     if !appended.duplicate {
         partition.fetch_waiters.progress(size_bytes);
         partition.disk.total.spend(size_bytes);
+        partition.traffic.count(Flow::BytesIn, size_bytes as u64);
+        partition.traffic.count(Flow::MessagesIn, (appended.last_offset - appended.base_offset + 1).max(0) as u64);
     }
     // What a coordinator decides is on the disk before it is told, whatever the topic says.
     let durable = durable && (partition.fsync.load(Ordering::Acquire) || origin == AppendOrigin::Coordinator);

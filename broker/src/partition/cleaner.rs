@@ -12,6 +12,7 @@ use tracing::{error, info};
 use super::Partition;
 use crate::broker::Broker;
 use crate::clock::wall_ms;
+use crate::metrics::Counter;
 
 /// How long a pause may keep a deletion or a stop waiting.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
@@ -21,6 +22,23 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 
 /// The shortest time between two searches, whatever `log.cleaner.backoff.ms` says.
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
+
+/// What compaction has done and cost.
+pub(crate) struct CleanerStats {
+    pub(crate) passes: Counter,
+    pub(crate) failures: Counter,
+    pub(crate) before_bytes: Counter,
+    pub(crate) after_bytes: Counter,
+    pub(crate) busy_ms: Counter,
+}
+
+pub(crate) static CLEANING: CleanerStats = CleanerStats {
+    passes: Counter::new(),
+    failures: Counter::new(),
+    before_bytes: Counter::new(),
+    after_bytes: Counter::new(),
+    busy_ms: Counter::new(),
+};
 
 /// The compacting thread, and the means to end it.
 pub(crate) struct Cleaner {
@@ -74,6 +92,7 @@ impl Shared {
                             damaged.insert(key_of(&partition));
                         }
                         done_with.insert(key_of(&partition));
+                        CLEANING.failures.add(1);
                         error!(%partition, %error, "a log could not be compacted; nothing of it is lost. Check the disk");
                     }
                 }
@@ -90,6 +109,10 @@ impl Shared {
         let Some(done) = partition.log().compact(wall_ms(), map_bytes, rate)? else { return Ok(false) };
         let (keys, before_bytes, after_bytes) = (done.keys, done.before_bytes, done.after_bytes);
         let ms = started.elapsed().as_millis() as u64;
+        CLEANING.passes.add(1);
+        CLEANING.before_bytes.add(before_bytes);
+        CLEANING.after_bytes.add(after_bytes);
+        CLEANING.busy_ms.add(ms);
         info!(%partition, keys, before_bytes, after_bytes, ms, "compacted");
         Ok(true)
     }

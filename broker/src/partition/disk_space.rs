@@ -27,6 +27,11 @@ impl DiskSpace {
         DiskSpace { path, reserve_bytes, credit_bytes: AtomicI64::new(0), is_low: AtomicBool::new(false) }
     }
 
+    /// Free bytes below which producers are refused, and whether they are.
+    pub(crate) fn reserve(&self) -> (u64, bool) {
+        (u64::try_from(self.reserve_bytes).unwrap_or(0), self.is_low.load(Ordering::Acquire))
+    }
+
     /// Whether a producer may append `bytes`. May ask the file system, which takes microseconds.
     pub(crate) fn admit(&self, bytes: usize) -> bool {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);

@@ -13,6 +13,7 @@ use storage::StorageError;
 use tracing::{error, warn};
 
 use super::Partition;
+use crate::metrics::{Counter, Histogram};
 
 /// How long data that nobody waits for may stay in the page cache.
 pub(super) const LAZY_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,6 +24,18 @@ pub(super) const LAZY_MAX_BYTES: u64 = 16 << 20;
 const CONCURRENT_FLUSHES: usize = 16;
 /// Flushing needs next to none.
 const STACK_BYTES: usize = 256 * 1024;
+
+/// What flushing costs.
+pub(crate) struct FlushStats {
+    /// Of one partition's files.
+    pub(crate) latency: Histogram,
+    /// Partitions in a round.
+    pub(crate) batch: Histogram,
+    pub(crate) failures: Counter,
+}
+
+pub(crate) static FLUSHES: FlushStats =
+    FlushStats { latency: Histogram::new(), batch: Histogram::new(), failures: Counter::new() };
 
 /// The door to the flushing threads.
 #[derive(Clone)]
@@ -85,6 +98,9 @@ impl Shared {
         let (mut crew, mut lazy_due) = (Crew::default(), None);
         loop {
             let (round, stopping) = self.next_round(&mut lazy_due);
+            if !round.is_empty() {
+                FLUSHES.batch.record(round.len() as u64);
+            }
             crew.flush(round);
             if stopping {
                 crew.dismiss();
@@ -205,7 +221,13 @@ impl Work {
 }
 
 fn flush(partition: &Arc<Partition>) {
-    match partition.flush() {
+    let begun = Instant::now();
+    let flushed = partition.flush();
+    FLUSHES.latency.record_time(begun.elapsed());
+    if flushed.is_err() {
+        FLUSHES.failures.add(1);
+    }
+    match flushed {
         // The first flush that failed was told of, and none is tried again.
         Ok(()) | Err(StorageError::Offline { .. } | StorageError::Poisoned) => {}
         Err(_) if partition.is_offline() => {}

@@ -13,6 +13,7 @@ pub(crate) mod rig;
 #[cfg(test)]
 mod tests;
 mod total_retention;
+mod traffic;
 mod waiting;
 
 use std::fmt;
@@ -27,13 +28,14 @@ use crate::config::TopicConfig;
 
 pub(crate) use append::{AppendRefusal, append_batches};
 pub(crate) use checkpoints::keep_checkpoints;
-pub(crate) use cleaner::Cleaner;
+pub(crate) use cleaner::{CLEANING, Cleaner};
 pub(crate) use disk_space::DiskSpace;
-pub(crate) use flusher::Flusher;
+pub(crate) use flusher::{FLUSHES, Flusher};
 pub(crate) use housekeeping::housekeeping;
 pub(crate) use read::{ReadLimits, Slice, read_all_partitions};
 pub(crate) use registry::Partitions;
 pub(crate) use total_retention::TotalRetention;
+pub(crate) use traffic::{ALL_TRAFFIC, FLOWS, Flow, Traffic};
 pub(crate) use waiting::{DurabilityWaiters, Durable, FetchWaiter, FetchWaiters};
 
 /// What the partitions of one log directory share.
@@ -64,6 +66,7 @@ pub(crate) struct Partition {
     queued_lazy: AtomicBool,
     fetch_waiters: FetchWaiters,
     durability_waiters: DurabilityWaiters,
+    traffic: Traffic,
 }
 
 impl fmt::Display for Partition {
@@ -95,11 +98,22 @@ impl Partition {
             queued_lazy: AtomicBool::new(false),
             fetch_waiters: FetchWaiters::default(),
             durability_waiters: DurabilityWaiters::default(),
+            traffic: Traffic::new(),
         }
     }
 
     pub(crate) fn log(&self) -> &PartitionLog {
         &self.log
+    }
+
+    /// What went in and out.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// What it is known by.
+    pub(crate) fn key(&self) -> (Uuid, i32) {
+        (self.topic_id, self.index)
     }
 
     pub(crate) fn is_internal(&self) -> bool {

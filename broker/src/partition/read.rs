@@ -67,7 +67,10 @@ fn read_in_order(
     let mut found = Vec::with_capacity(wanted.len());
     for (wanted, partition) in wanted.iter().zip(partitions) {
         let one = match partition {
-            Ok(partition) => read_one(wanted, &partition, left, nothing_yet, limits.allow_zstd),
+            Ok(partition) => {
+                let found = read_one(wanted, &partition, left, nothing_yet, limits.allow_zstd);
+                Found { partition: Some(partition), ..found }
+            }
             Err(code) => failed(code),
         };
         let bytes = one.slice.len();
@@ -80,7 +83,7 @@ fn read_in_order(
 
 fn failed(error_code: ErrorCode) -> Found {
     let slice = Slice { high_watermark: -1, log_start_offset: -1, ..Default::default() };
-    Found { error_code, slice }
+    Found { partition: None, error_code, slice }
 }
 
 fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: bool, allow_zstd: bool) -> Found {
@@ -96,7 +99,7 @@ fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: b
         Ok(None) => {}
         Ok(diverging) => {
             slice.diverging = diverging;
-            return Found { error_code: ErrorCode::NONE, slice };
+            return Found { partition: None, error_code: ErrorCode::NONE, slice };
         }
         Err(code) => return failed(code),
     }
@@ -109,7 +112,7 @@ fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: b
     if !allow_zstd && has_zstd(&slice.chunks) {
         return failed(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
     }
-    Found { error_code: ErrorCode::NONE, slice }
+    Found { partition: None, error_code: ErrorCode::NONE, slice }
 }
 
 /// Where the reader's log and ours part, by the epoch of the record it fetched last (KIP-595). There is no such place

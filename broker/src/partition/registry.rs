@@ -131,6 +131,21 @@ impl Partitions {
         self.open.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 
+    /// A partition that is open now; whoever only looks opens none.
+    pub(crate) fn open_by_id(&self, id: Uuid, index: i32) -> Option<Arc<Partition>> {
+        self.open.get(&(id, index)).map(|partition| Arc::clone(&partition))
+    }
+
+    /// Partitions whose log is damaged.
+    pub(crate) fn offline_count(&self) -> usize {
+        self.offline.len()
+    }
+
+    /// Free bytes below which producers are refused, and whether they are.
+    pub(crate) fn disk_reserve(&self) -> (u64, bool) {
+        self.disk.space.reserve()
+    }
+
     fn leader(&self, topic: &Arc<Topic>, index: i32) -> Result<Arc<Partition>, ErrorCode> {
         if let Some(partition) = self.open.get(&(topic.id, index)) {
             return Ok(Arc::clone(&partition));

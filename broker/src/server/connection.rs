@@ -16,11 +16,13 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::frame_reader::{FrameReader, ReadError};
-use super::sniff::sniff;
+use super::listener::TRAFFIC;
+use super::sniff::{Stranger, sniff};
 use super::writer::{Slot, write_answers};
 use crate::broker::Broker;
 use crate::config::Listener;
 use crate::dispatch::{self, Step};
+use crate::metrics::ClientLatency;
 
 /// Requests of one connection that may wait for their answers at the same time.
 const IN_FLIGHT_MAX: usize = 16;
@@ -35,6 +37,8 @@ pub(crate) struct ConnectionInfo {
     pub(crate) listener: Arc<Listener>,
     /// What the client said of itself in ApiVersions (KIP-511): name and version.
     pub(crate) software: OnceLock<(String, String)>,
+    /// Where its produce requests are timed, from the first one on.
+    pub(crate) producer: OnceLock<Arc<ClientLatency>>,
 }
 
 /// Serves one connection until either side is done with it.
@@ -42,7 +46,7 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
     let Ok(local) = stream.local_addr() else { return };
     // Answers are written whole, so waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
-    let info = Arc::new(ConnectionInfo { peer, local, listener, software: OnceLock::new() });
+    let info = Arc::new(ConnectionInfo { peer, local, listener, software: OnceLock::new(), producer: OnceLock::new() });
 
     let (read_half, mut write_half) = stream.into_split();
     let limit = broker.config().socket_request_max_bytes;
@@ -51,6 +55,10 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
     match frames.peek_first(idle).await {
         Ok(first) => {
             if let Some(stranger) = sniff(first) {
+                match stranger {
+                    Stranger::Tls => TRAFFIC.tls.add(1),
+                    Stranger::Http => TRAFFIC.http.add(1),
+                }
                 warn!(client = %peer, listener = %info.listener.name, "connection closed: {}", stranger.cure());
                 let _ = write_half.write_all(stranger.farewell()).await;
                 return;

@@ -15,6 +15,7 @@ use tracing::warn;
 use super::connection;
 use crate::broker::Broker;
 use crate::config::Listener;
+use crate::metrics::Counter;
 
 /// Connections the kernel may hold ready while we are busy.
 const BACKLOG: i32 = 1024;
@@ -22,6 +23,19 @@ const BACKLOG: i32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A dead peer behind a silent network is noticed after this and a few probes.
 const KEEPALIVE: Duration = Duration::from_secs(120);
+
+/// Connections, counted as they come.
+pub(crate) struct ConnectionTraffic {
+    pub(crate) accepted: Counter,
+    pub(crate) refused: Counter,
+    /// Those that spoke TLS to a plaintext port.
+    pub(crate) tls: Counter,
+    /// Those that spoke HTTP.
+    pub(crate) http: Counter,
+}
+
+pub(crate) static TRAFFIC: ConnectionTraffic =
+    ConnectionTraffic { accepted: Counter::new(), refused: Counter::new(), tls: Counter::new(), http: Counter::new() };
 
 /// A listener that holds its port.
 pub(crate) struct BoundListener {
@@ -74,9 +88,11 @@ pub(crate) async fn serve(broker: Arc<Broker>, bound: BoundListener, mut stop: w
             }
         };
         let Some(place) = broker.connections().admit(peer.ip(), &broker) else {
+            TRAFFIC.refused.add(1);
             warn!(client = %peer, "connection refused: max.connections or max.connections.per.ip is reached");
             continue;
         };
+        TRAFFIC.accepted.add(1);
         let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
         let broker = Arc::clone(&broker);
         let listener = Arc::clone(&bound.listener);

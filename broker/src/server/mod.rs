@@ -8,4 +8,4 @@ mod writer;
 
 pub(crate) use connection::ConnectionInfo;
 pub(crate) use frame_reader::Frame;
-pub(crate) use listener::{BoundListener, Connections, bind, bind_tcp, serve};
+pub(crate) use listener::{BoundListener, Connections, TRAFFIC, bind, bind_tcp, serve};
