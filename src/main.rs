@@ -22,5 +22,7 @@ fn main() -> ExitCode {
     match cli::parse() {
         Invocation::Broker { config, set } => broker::run(ConfigInput::of_process(set, config)),
         Invocation::Tool(tool) => cli::run(tool),
+        Invocation::Face(call) => cli::run_face(&call),
+        Invocation::FaceNames(names) => cli::print_lines(&names),
     }
 }

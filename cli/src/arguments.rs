@@ -7,6 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use client::Acks;
 use protocol::records::Codec;
 
+use crate::faces::{self, FaceCall};
+
 /// Where the tools look for a broker when they are not told.
 const DEFAULT_BOOTSTRAP: &str = "127.0.0.1:9092";
 /// Where else they are told.
@@ -24,6 +26,10 @@ pub enum Invocation {
     },
     /// A tool, which talks to a broker and ends.
     Tool(Tool),
+    /// One of Kafka's own tools.
+    Face(FaceCall),
+    /// The names of those, one a line.
+    FaceNames(Vec<&'static str>),
 }
 
 /// A tool with everything it was told.
@@ -46,6 +52,10 @@ pub(crate) enum Verb {
 /// Reads the command line of this process. Ends it, with help or with code 2 and a usage message, when there is nothing
 /// to run.
 pub fn parse() -> Invocation {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(call) = faces::asked(&words) {
+        return Invocation::Face(call);
+    }
     match CommandLine::parse().into_invocation(std::env::var(BOOTSTRAP_VARIABLE).ok()) {
         Ok(invocation) => invocation,
         Err(error) => error.exit(),
@@ -61,6 +71,9 @@ struct CommandLine {
     /// Broker that the tools talk to [default: 127.0.0.1:9092, or $OTTLA_BOOTSTRAP_SERVER]
     #[arg(short = 'b', long = "bootstrap-server", value_name = "HOST:PORT", global = true)]
     bootstrap: Option<String>,
+    /// Print the names of Kafka's tools that this program is when it is called by them, one a line
+    #[arg(long)]
+    list_faces: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -168,6 +181,15 @@ pub(crate) struct ProduceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConsumeArgs {
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) print: PrintArgs,
+}
+
+/// What is read, whatever becomes of it.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ReadArgs {
     #[arg(required = true, value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
     /// Start at the first record instead of the next one; with --group, where the group has no position
@@ -188,8 +210,9 @@ pub(crate) struct ConsumeArgs {
     /// End when no record came for so long
     #[arg(long, value_name = "MS")]
     pub(crate) timeout_ms: Option<u64>,
-    #[command(flatten)]
-    pub(crate) print: PrintArgs,
+    /// Whether a topic that does not exist is made by asking for it, where the broker does that.
+    #[arg(skip)]
+    pub(crate) create: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -245,7 +268,10 @@ pub(crate) enum Format {
 impl CommandLine {
     fn into_invocation(self, environment: Option<String>) -> Result<Invocation, clap::Error> {
         let conflict = |text: &str| Self::command().error(ErrorKind::ArgumentConflict, text);
-        let CommandLine { broker: outer, bootstrap, command } = self;
+        let CommandLine { broker: outer, bootstrap, list_faces, command } = self;
+        if list_faces {
+            return Ok(Invocation::FaceNames(faces::names().collect()));
+        }
         let verb = match command.unwrap_or(Command::Broker(BrokerArgs::default())) {
             Command::Broker(_) if bootstrap.is_some() => {
                 return Err(conflict("--bootstrap-server is for the tools; a broker takes --set listeners=…"));
@@ -321,7 +347,7 @@ mod tests {
                 Invocation::Broker { config, set } => {
                     assert_eq!((config, set), (Some("f".into()), vec!["a=1".to_string(), "b=2".into()]), "{words}");
                 }
-                Invocation::Tool(tool) => panic!("{words}: {tool:?}"),
+                other => panic!("{words}: {other:?}"),
             }
         }
         assert!(matches!(parse("", None), Ok(Invocation::Broker { config: None, set }) if set.is_empty()));
@@ -331,7 +357,7 @@ mod tests {
     fn the_broker_address_comes_from_the_option_then_the_environment() {
         let bootstrap = |words, environment| match parse(words, environment).unwrap() {
             Invocation::Tool(tool) => tool.bootstrap,
-            Invocation::Broker { .. } => panic!("{words} is a tool"),
+            other => panic!("{words} is a tool: {other:?}"),
         };
         assert_eq!(bootstrap("topic list", None), "127.0.0.1:9092");
         assert_eq!(bootstrap("topic list", Some("")), "127.0.0.1:9092");

@@ -1,4 +1,4 @@
-//! `ottla consume`: records become lines of standard output.
+//! Reading topics: records become lines of standard output.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -12,7 +12,7 @@ use protocol::ErrorCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-use crate::arguments::ConsumeArgs;
+use crate::arguments::{ConsumeArgs, ReadArgs};
 use crate::failure::Outcome;
 use crate::print::write_record;
 
@@ -21,24 +21,40 @@ const WAIT: Duration = Duration::from_secs(60);
 /// A goodbye to the group may take so long.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How a record is written.
+pub(crate) type WriteRecord<'a> = &'a mut dyn FnMut(&mut dyn Write, &FetchedRecord) -> io::Result<()>;
+
+/// `ottla consume`.
 pub(crate) async fn run(cluster: &Cluster, args: &ConsumeArgs) -> Outcome {
+    let mut write = |out: &mut dyn Write, record: &FetchedRecord| write_record(out, &args.print, record);
+    read(cluster, &args.read, &mut write).await.1
+}
+
+/// Writes records to standard output until enough were written, none came for too long, or somebody interrupts. Answers
+/// how many there were, also when it went wrong.
+pub(crate) async fn read(cluster: &Cluster, args: &ReadArgs, write: WriteRecord<'_>) -> (u64, Outcome) {
+    let mut count = 0;
+    let outcome = read_counting(cluster, args, write, &mut count).await;
+    (count, outcome)
+}
+
+async fn read_counting(cluster: &Cluster, args: &ReadArgs, write: WriteRecord<'_>, count: &mut u64) -> Outcome {
     let mut interrupts = Interrupts::new()?;
     let mut source = tokio::select! {
         source = Source::open(cluster, args) => source?,
         () = interrupts.next() => return Ok(()),
     };
     let outcome = tokio::select! {
-        outcome = pump(&mut source, args) => outcome,
+        outcome = pump(&mut source, args, write, count) => outcome,
         () = interrupts.next() => Ok(()),
     };
     outcome.and(source.close().await)
 }
 
 /// Prints records until enough were printed or none came for too long.
-async fn pump(source: &mut Source, args: &ConsumeArgs) -> Outcome {
+async fn pump(source: &mut Source, args: &ReadArgs, write: WriteRecord<'_>, printed: &mut u64) -> Outcome {
     let mut out = BufWriter::new(io::stdout());
-    let mut printed = 0;
-    while args.max_messages.is_none_or(|max| printed < max) {
+    while args.max_messages.is_none_or(|max| *printed < max) {
         let record = match source.next(Duration::ZERO).await? {
             Some(record) => record,
             // Nothing is at hand: show what there was before waiting for more.
@@ -46,13 +62,13 @@ async fn pump(source: &mut Source, args: &ConsumeArgs) -> Outcome {
                 out.flush()?;
                 match source.next(args.timeout_ms.map_or(WAIT, Duration::from_millis)).await? {
                     Some(record) => record,
-                    None if args.timeout_ms.is_some() => return Ok(()),
+                    None if args.timeout_ms.is_some() => break,
                     None => continue,
                 }
             }
         };
-        write_record(&mut out, &args.print, &record)?;
-        printed += 1;
+        write(&mut out, &record)?;
+        *printed += 1;
     }
     Ok(out.flush()?)
 }
@@ -64,10 +80,13 @@ enum Source {
 }
 
 impl Source {
-    async fn open(cluster: &Cluster, args: &ConsumeArgs) -> Result<Source, ClientError> {
+    async fn open(cluster: &Cluster, args: &ReadArgs) -> Result<Source, ClientError> {
         let mut partitions = Vec::new();
         for name in &args.topics {
-            let topic = cluster.topic(name).await?;
+            let topic = match args.create {
+                true => cluster.topic_or_create(name).await?,
+                false => cluster.topic(name).await?,
+            };
             let is_wanted = |index| args.partition.is_empty() || args.partition.contains(&index);
             partitions.extend(topic.all_partitions().filter(|place| is_wanted(place.partition)));
             for wanted in &args.partition {

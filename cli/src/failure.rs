@@ -15,6 +15,10 @@ pub(crate) enum Failure {
     Io(io::Error),
     /// In what we were given; the text says all.
     Input(String),
+    /// In how we were called.
+    Usage(String),
+    /// It was said already, in the tool's own way.
+    Said,
 }
 
 /// What every tool answers.
@@ -52,7 +56,7 @@ impl Failure {
     }
 
     /// What to do about it, if there is something.
-    fn cure(&self) -> Option<&'static str> {
+    pub(crate) fn cure(&self) -> Option<&'static str> {
         match self {
             Failure::Client(ClientError::NoBroker { .. } | ClientError::Io { .. }) => {
                 Some("start a broker with `ottla`, or name another with --bootstrap-server or $OTTLA_BOOTSTRAP_SERVER")
@@ -62,7 +66,7 @@ impl Failure {
             }
             Failure::Client(ClientError::Unsupported { .. }) => Some("a newer broker may serve it"),
             Failure::Client(error) => error.code().and_then(cure_of),
-            Failure::Io(_) | Failure::Input(_) => None,
+            Failure::Io(_) | Failure::Input(_) | Failure::Usage(_) | Failure::Said => None,
         }
     }
 }
@@ -96,7 +100,8 @@ impl fmt::Display for Failure {
         match self {
             Failure::Client(error) => error.fmt(f),
             Failure::Io(error) => error.fmt(f),
-            Failure::Input(text) => f.write_str(text),
+            Failure::Input(text) | Failure::Usage(text) => f.write_str(text),
+            Failure::Said => Ok(()),
         }
     }
 }

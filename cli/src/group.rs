@@ -2,20 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use client::{ClientError, Cluster, StartOffset, TopicPartition, fetch_committed, list_offsets};
-use protocol::ErrorCode;
-use protocol::internal::{self, ConsumerProtocolAssignment};
-use protocol::messages::describe_groups::{DescribeGroupsRequest, DescribedGroup, DescribedGroupMember};
-use protocol::messages::list_groups::ListGroupsRequest;
+use client::{ClientError, Cluster, TopicPartition, fetch_committed};
 use serde::Serialize;
 
+use crate::admin::{groups, topics};
 use crate::arguments::{GroupDescribeArgs, GroupVerb, OutputArgs};
 use crate::failure::Outcome;
 use crate::output::{or_nothing, print_as};
 use crate::table::Table;
-
-/// The state of a group that does not exist, from brokers that have no error for it.
-const DEAD: &str = "Dead";
 
 pub(crate) async fn run(cluster: &Cluster, verb: &GroupVerb) -> Outcome {
     match verb {
@@ -34,19 +28,13 @@ struct ListedGroup {
 }
 
 async fn list(cluster: &Cluster, output: OutputArgs) -> Outcome {
-    let mut groups = Vec::new();
-    // Each broker knows the groups it coordinates.
-    for connection in cluster.brokers().await? {
-        let answer = connection.send(&ListGroupsRequest::default()).await?;
-        ClientError::check(format!("the groups of {}", connection.address()), answer.error_code, None)?;
-        groups.extend(answer.groups.into_iter().map(|group| ListedGroup {
-            group: group.group_id,
-            state: group.group_state,
-            group_type: group.group_type,
-            protocol_type: group.protocol_type,
-        }));
-    }
-    groups.sort_by(|a, b| a.group.cmp(&b.group));
+    let listed = |group: protocol::messages::list_groups::ListedGroup| ListedGroup {
+        group: group.group_id,
+        state: group.group_state,
+        group_type: group.group_type,
+        protocol_type: group.protocol_type,
+    };
+    let groups: Vec<ListedGroup> = groups::list(cluster).await?.into_iter().map(listed).collect();
     print_as(output, &groups, |groups| {
         let mut table = Table::new(&["GROUP", "STATE", "TYPE", "PROTOCOL"]);
         for group in groups {
@@ -95,41 +83,19 @@ struct Position {
 }
 
 async fn describe(cluster: &Cluster, args: &GroupDescribeArgs) -> Outcome {
-    let coordinator = cluster.coordinator(&args.group).await?;
-    let request = DescribeGroupsRequest { groups: vec![args.group.clone()], ..Default::default() };
-    let answer = coordinator.send(&request).await?;
-    let group = answer.groups.into_iter().next().unwrap_or_default();
-    let what = || format!("group {}", args.group);
-    ClientError::check(what(), group.error_code, group.error_message.clone())?;
-    if group.group_state == DEAD {
-        ClientError::check(what(), ErrorCode::GROUP_ID_NOT_FOUND, None)?;
-    }
-    let members = group.members.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+    let groups::Group { id, state, protocol_type, assignor, coordinator, members } =
+        groups::describe(cluster, &args.group).await?;
+    let member = |member: groups::Member| Member {
+        member_id: member.id,
+        instance_id: member.instance_id,
+        client_id: member.client_id,
+        host: member.host,
+        assigned: member.assigned,
+    };
+    let members: Vec<Member> = members.into_iter().map(member).collect();
     let positions = positions(cluster, &args.group, &members).await?;
-    let DescribedGroup { group_id, group_state: state, protocol_type, protocol_data: assignor, .. } = group;
-    let coordinator = coordinator.address().to_string();
-    let description = Description { group: group_id, state, protocol_type, assignor, coordinator, members, positions };
+    let description = Description { group: id, state, protocol_type, assignor, coordinator, members, positions };
     print_as(args.output, &description, show)
-}
-
-fn member(member: &DescribedGroupMember) -> Result<Member, ClientError> {
-    let mut assigned = BTreeMap::new();
-    // Empty while the group rebalances.
-    if !member.member_assignment.is_empty() {
-        let assignment: ConsumerProtocolAssignment = internal::decode_or_newer(member.member_assignment.clone())
-            .map_err(|error| ClientError::Corrupt {
-                what: format!("the assignment of member {}", member.member_id),
-                reason: error.to_string(),
-            })?;
-        assigned.extend(assignment.assigned_partitions.into_iter().map(|topic| (topic.topic, topic.partitions)));
-    }
-    Ok(Member {
-        member_id: member.member_id.clone(),
-        instance_id: member.group_instance_id.clone(),
-        client_id: member.client_id.clone(),
-        host: member.client_host.clone(),
-        assigned,
-    })
 }
 
 /// Everything the group has committed or is reading.
@@ -143,7 +109,8 @@ async fn positions(cluster: &Cluster, group: &str, members: &[Member]) -> Result
             owners.extend(places.map(|place| (place, Some(member.member_id.as_str()))));
         }
     }
-    let ends = ends(cluster, owners.keys()).await?;
+    let places: Vec<TopicPartition> = owners.keys().cloned().collect();
+    let ends = topics::ends(cluster, &places).await?;
     let position = |(place, owner): (&TopicPartition, &Option<&str>)| {
         let committed = committed.get(place).map(|committed| committed.offset);
         let end = ends.get(place).copied();
@@ -157,26 +124,6 @@ async fn positions(cluster: &Cluster, group: &str, members: &[Member]) -> Result
         }
     };
     Ok(owners.iter().map(position).collect())
-}
-
-/// Where partitions end; those of deleted topics, and those without a leader, are left out.
-async fn ends<'p>(
-    cluster: &Cluster,
-    partitions: impl Iterator<Item = &'p TopicPartition>,
-) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
-    let partitions: Vec<&TopicPartition> = partitions.collect();
-    let mut names: Vec<&str> = partitions.iter().map(|place| &*place.topic).collect();
-    names.dedup();
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let topics = cluster.topics(Some(&names)).await?;
-    let has_leader = |place: &&TopicPartition| {
-        let topic = topics.iter().flatten().find(|topic| topic.name == place.topic);
-        topic.is_some_and(|topic| topic.leader(place.partition).is_ok())
-    };
-    let with_leader: Vec<TopicPartition> = partitions.into_iter().filter(has_leader).cloned().collect();
-    list_offsets(cluster, &with_leader, StartOffset::Latest).await
 }
 
 fn show(group: &Description) -> String {

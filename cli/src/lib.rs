@@ -6,8 +6,10 @@
 //! Start at `arguments.rs`, the whole command line as data; each verb has a file of its own. What a tool was asked for
 //! goes to standard output, everything else to standard error.
 
+mod admin;
 mod arguments;
 mod consume;
+mod faces;
 mod failure;
 mod group;
 mod output;
@@ -23,6 +25,7 @@ use client::Cluster;
 
 use crate::arguments::Verb;
 pub use crate::arguments::{Invocation, Tool, parse};
+pub use crate::faces::{FaceCall, run as run_face};
 use crate::failure::Outcome;
 
 /// How the tools introduce themselves to a broker.
@@ -51,5 +54,14 @@ async fn work(tool: &Tool) -> Outcome {
         Verb::Produce(args) => produce::run(&cluster, args).await,
         Verb::Consume(args) => consume::run(&cluster, args).await,
         Verb::Group(verb) => group::run(&cluster, verb).await,
+    }
+}
+
+/// Prints lines, as everything that somebody asked for, to standard output.
+pub fn print_lines(lines: &[&str]) -> ExitCode {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    match output::say(&text) {
+        Err(failure) if !failure.is_closed_pipe() => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
     }
 }

@@ -27,7 +27,11 @@ struct JsonHeader<'a> {
 
 /// Writes one record as one line: what was asked for, in the order and form of Kafka's console consumer, and last the
 /// value. Bytes are written as they are; in JSON, those that are not UTF-8 become replacement characters.
-pub(crate) fn write_record(out: &mut impl Write, args: &PrintArgs, record: &FetchedRecord) -> io::Result<()> {
+pub(crate) fn write_record(
+    out: &mut (impl Write + ?Sized),
+    args: &PrintArgs,
+    record: &FetchedRecord,
+) -> io::Result<()> {
     if args.json {
         serde_json::to_writer(&mut *out, &json(record))?;
         return out.write_all(b"\n");
@@ -53,7 +57,7 @@ pub(crate) fn write_record(out: &mut impl Write, args: &PrintArgs, record: &Fetc
     out.write_all(b"\n")
 }
 
-fn write_headers(out: &mut impl Write, record: &FetchedRecord) -> io::Result<()> {
+fn write_headers(out: &mut (impl Write + ?Sized), record: &FetchedRecord) -> io::Result<()> {
     if record.headers.is_empty() {
         return out.write_all(b"NO_HEADERS");
     }
@@ -84,6 +88,8 @@ fn json(record: &FetchedRecord) -> JsonRecord<'_> {
 
 #[cfg(test)]
 mod tests {
+    use protocol::records::TimestampType;
+
     use super::*;
 
     fn printed(args: PrintArgs, key: Option<&'static str>, headers: &[(&str, Option<&'static str>)]) -> String {
@@ -93,6 +99,7 @@ mod tests {
             partition: 1,
             offset: 42,
             timestamp_ms: 7,
+            timestamp_type: TimestampType::CreateTime,
             key: key.map(Bytes::from),
             value: Some("v".into()),
             headers: headers.iter().map(header).collect(),

@@ -1,24 +1,71 @@
-//! `ottla produce`: lines of standard input become records.
+//! Writing topics: lines of standard input become records.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use client::{ClientError, Cluster, OutgoingRecord, Producer, partition_for_key};
+use client::{Acks, ClientError, Cluster, OutgoingRecord, Producer, partition_for_key};
 use protocol::ErrorCode;
+use protocol::records::Codec;
 
 use crate::arguments::ProduceArgs;
 use crate::failure::{Failure, Outcome};
+use crate::output::say;
 use crate::stdin;
 
+/// How lines are written.
+pub(crate) struct Writing<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) acks: Acks,
+    pub(crate) compression: Codec,
+    /// Where all go; without it, by key as Java's producer does, or spread.
+    pub(crate) partition: Option<i32>,
+    pub(crate) idempotent: bool,
+    /// What the person at the terminal sees before each line.
+    pub(crate) prompt: Option<&'a str>,
+}
+
+/// What a line says: key, value and headers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) key: Option<Bytes>,
+    pub(crate) value: Option<Bytes>,
+    pub(crate) headers: Vec<(String, Option<Bytes>)>,
+}
+
+/// How a line is read. It is given its number, from 1.
+pub(crate) type ReadLine<'a> = &'a dyn Fn(Bytes, usize) -> Result<Line, Failure>;
+
+/// `ottla produce`.
 pub(crate) async fn run(cluster: &Cluster, args: &ProduceArgs) -> Outcome {
-    let topic = cluster.topic_or_create(&args.topic).await?;
-    let mut producer = if args.idempotent {
-        Producer::idempotent(cluster, args.compression).await?
-    } else {
-        Producer::new(cluster, args.acks, args.compression)
+    let writing = Writing {
+        topic: &args.topic,
+        acks: args.acks,
+        compression: args.compression,
+        partition: args.partition,
+        idempotent: args.idempotent,
+        prompt: None,
     };
-    if let Some(partition) = args.partition
+    let read = |line: Bytes, number| match &args.key_separator {
+        None => Ok(Line { value: Some(line), ..Line::default() }),
+        Some(separator) => {
+            let (key, value) = split(&line, separator)
+                .ok_or_else(|| Failure::Input(format!("line {number} has no {separator:?} between key and value")))?;
+            Ok(Line { key: Some(key), value: Some(value), headers: Vec::new() })
+        }
+    };
+    write(cluster, &writing, &read).await
+}
+
+/// Writes every line of standard input.
+pub(crate) async fn write(cluster: &Cluster, writing: &Writing<'_>, read: ReadLine<'_>) -> Outcome {
+    let topic = cluster.topic_or_create(writing.topic).await?;
+    let mut producer = if writing.idempotent {
+        Producer::idempotent(cluster, writing.compression).await?
+    } else {
+        Producer::new(cluster, writing.acks, writing.compression)
+    };
+    if let Some(partition) = writing.partition
         && !topic.partitions.iter().any(|known| known.index == partition)
     {
         let what = format!("{}-{partition}", topic.name);
@@ -27,13 +74,17 @@ pub(crate) async fn run(cluster: &Cluster, args: &ProduceArgs) -> Outcome {
     let mut spread = Spread::new(topic.partition_count());
     let mut lines_before = 0;
     let mut input = stdin::bundles();
+    say(writing.prompt.unwrap_or_default())?;
     while let Some(bundle) = input.recv().await {
         let bundle = bundle?;
         let count = bundle.len();
-        let by_partition = spread.place(args, bundle, lines_before)?;
+        let (by_partition, outcome) = spread.place(writing.partition, read, bundle, lines_before);
         let slices: Vec<_> = by_partition.iter().map(|(partition, records)| (*partition, records.as_slice())).collect();
-        producer.send_all(&args.topic, &slices).await?;
+        // What came before a line that cannot be read is written.
+        producer.send_all(writing.topic, &slices).await?;
+        outcome?;
         lines_before += count;
+        say(writing.prompt.unwrap_or_default())?;
     }
     Ok(())
 }
@@ -53,45 +104,41 @@ impl Spread {
         Spread { partitions, next: start }
     }
 
-    /// # Errors
-    /// When a line has no key.
+    /// The records of a bundle of lines, up to the first that cannot be read.
     fn place(
         &mut self,
-        args: &ProduceArgs,
+        fixed: Option<i32>,
+        read: ReadLine<'_>,
         lines: Vec<Vec<u8>>,
         lines_before: usize,
-    ) -> Result<BTreeMap<i32, Vec<OutgoingRecord>>, Failure> {
+    ) -> (BTreeMap<i32, Vec<OutgoingRecord>>, Outcome) {
         let timestamp_ms = now_ms();
         let mut placed: BTreeMap<i32, Vec<OutgoingRecord>> = BTreeMap::new();
         for (place, line) in lines.into_iter().enumerate() {
-            let (key, value) = match &args.key_separator {
-                None => (None, Bytes::from(line)),
-                Some(separator) => split(line, separator).ok_or_else(|| {
-                    let number = lines_before + place + 1;
-                    Failure::Input(format!("line {number} has no {separator:?} between key and value"))
-                })?,
+            let Line { key, value, headers } = match read(Bytes::from(line), lines_before + place + 1) {
+                Ok(line) => line,
+                Err(failure) => return (placed, Err(failure)),
             };
-            let partition = match (&key, args.partition) {
+            let partition = match (&key, fixed) {
                 (_, Some(partition)) => partition,
                 (Some(key), None) => partition_for_key(key, self.partitions),
                 (None, None) => self.next,
             };
-            let record = OutgoingRecord { key, value: Some(value), headers: Vec::new(), timestamp_ms };
-            placed.entry(partition).or_default().push(record);
+            placed.entry(partition).or_default().push(OutgoingRecord { key, value, headers, timestamp_ms });
         }
         self.next = (self.next + 1) % self.partitions.max(1);
-        Ok(placed)
+        (placed, Ok(()))
     }
 }
 
-fn split(line: Vec<u8>, separator: &str) -> Option<(Option<Bytes>, Bytes)> {
-    let line = Bytes::from(line);
+/// What is before and after the first separator.
+pub(crate) fn split(line: &Bytes, separator: &str) -> Option<(Bytes, Bytes)> {
     let separator = separator.as_bytes();
     let place = match separator {
         [] => 0,
         _ => line.windows(separator.len()).position(|window| window == separator)?,
     };
-    Some((Some(line.slice(..place)), line.slice(place + separator.len()..)))
+    Some((line.slice(..place), line.slice(place + separator.len()..)))
 }
 
 fn now_ms() -> i64 {
@@ -104,8 +151,7 @@ mod tests {
 
     #[test]
     fn keys_end_at_the_first_separator() {
-        let parts =
-            |line: &str, separator| split(line.into(), separator).map(|(key, value)| (key.unwrap_or_default(), value));
+        let parts = |line: &'static str, separator| split(&Bytes::from(line), separator);
         assert_eq!(parts("k:v:w", ":"), Some(("k".into(), "v:w".into())));
         assert_eq!(parts("k=>v", "=>"), Some(("k".into(), "v".into())));
         assert_eq!(parts(":", ":"), Some(("".into(), "".into())));

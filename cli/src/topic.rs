@@ -5,26 +5,16 @@ use std::fmt::Write;
 
 use client::{ClientError, Cluster, PartitionMetadata, StartOffset, TopicMetadata, TopicPartition, list_offsets};
 use protocol::ErrorCode;
-use protocol::messages::create_topics::{
-    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
-};
-use protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse};
-use protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
+use protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use serde::Serialize;
 
+use crate::admin;
+use crate::admin::configs::{Kind, source};
+use crate::admin::topics::{self, BROKERS_DEFAULT};
 use crate::arguments::{TopicCreateArgs, TopicDeleteArgs, TopicDescribeArgs, TopicListArgs, TopicVerb};
 use crate::failure::Outcome;
 use crate::output::{commas, or_nothing, print_as, say};
 use crate::table::Table;
-
-/// How long the broker may take to create or delete, ms.
-const TIMEOUT_MS: i32 = 20_000;
-/// Leaves the number to the broker (KIP-464).
-const BROKERS_DEFAULT: i16 = -1;
-/// DescribeConfigs' number for topics.
-const TOPIC_RESOURCE: i8 = 2;
-/// DescribeConfigs' number for a setting made for this one topic.
-const SET_FOR_TOPIC: i8 = 1;
 
 pub(crate) async fn run(cluster: &Cluster, verb: &TopicVerb) -> Outcome {
     match verb {
@@ -47,27 +37,23 @@ async fn create(cluster: &Cluster, args: &TopicCreateArgs) -> Outcome {
         configs: args.config.iter().map(config).collect(),
         ..Default::default()
     };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, ..Default::default() };
-    let code = |answer: &CreateTopicsResponse| answer.topics.first().map_or(ErrorCode::NONE, |topic| topic.error_code);
-    let answer = cluster.admin(&request, code).await?;
-    for topic in answer.topics {
-        if topic.error_code == ErrorCode::TOPIC_ALREADY_EXISTS && args.if_not_exists {
-            return say(&format!("topic {} exists already\n", topic.name));
+    let topic = match topics::create(cluster, topic).await {
+        Err(error) if error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) && args.if_not_exists => {
+            return say(&format!("topic {} exists already\n", args.name));
         }
-        ClientError::check(format!("topic {}", topic.name), topic.error_code, topic.error_message)?;
-        let mut line = format!("created topic {}", topic.name);
-        if topic.num_partitions > 0 {
-            let (partitions, replicas) = (topic.num_partitions, topic.replication_factor);
-            let plural = |count: i32| if count == 1 { "" } else { "s" };
-            line.push_str(&format!(
-                " with {partitions} partition{} and {replicas} replica{}",
-                plural(partitions),
-                plural(replicas.into())
-            ));
-        }
-        say(&format!("{line}\n"))?;
+        created => created?,
+    };
+    let mut line = format!("created topic {}", topic.name);
+    if topic.num_partitions > 0 {
+        let (partitions, replicas) = (topic.num_partitions, topic.replication_factor);
+        let plural = |count: i32| if count == 1 { "" } else { "s" };
+        line.push_str(&format!(
+            " with {partitions} partition{} and {replicas} replica{}",
+            plural(partitions),
+            plural(replicas.into())
+        ));
     }
-    Ok(())
+    say(&format!("{line}\n"))
 }
 
 #[derive(Serialize)]
@@ -166,17 +152,9 @@ async fn describe_one(cluster: &Cluster, name: &str) -> Result<DescribedTopic, C
 
 /// The settings made for this topic alone.
 async fn configs(cluster: &Cluster, name: &str) -> Result<BTreeMap<String, Option<String>>, ClientError> {
-    let resource =
-        DescribeConfigsResource { resource_type: TOPIC_RESOURCE, resource_name: name.into(), configuration_keys: None };
-    let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
-    let answer = cluster.any().await?.send(&request).await?;
-    let mut configs = BTreeMap::new();
-    for result in answer.results {
-        ClientError::check(format!("the settings of topic {name}"), result.error_code, result.error_message)?;
-        let set = result.configs.into_iter().filter(|config| config.config_source == SET_FOR_TOPIC);
-        configs.extend(set.map(|config| (config.name, config.value)));
-    }
-    Ok(configs)
+    let described = admin::configs::describe(cluster, Kind::Topic, name).await?;
+    let set = described.configs.into_iter().filter(|config| config.config_source == source::TOPIC);
+    Ok(set.map(|config| (config.name, config.value)).collect())
 }
 
 fn show(topic: &DescribedTopic) -> String {
@@ -205,24 +183,13 @@ fn show(topic: &DescribedTopic) -> String {
 }
 
 async fn delete(cluster: &Cluster, args: &TopicDeleteArgs) -> Outcome {
-    let state = |name: &String| DeleteTopicState { name: Some(name.clone()), ..Default::default() };
-    let request = DeleteTopicsRequest {
-        topics: args.names.iter().map(state).collect(),
-        topic_names: args.names.clone(),
-        timeout_ms: TIMEOUT_MS,
-    };
-    let code =
-        |answer: &DeleteTopicsResponse| answer.responses.first().map_or(ErrorCode::NONE, |topic| topic.error_code);
-    let answer = cluster.admin(&request, code).await?;
     let mut failure = Ok(());
-    for topic in answer.responses {
-        let name = topic.name.unwrap_or_default();
-        if topic.error_code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && args.if_exists {
-            say(&format!("topic {name} does not exist\n"))?;
-            continue;
-        }
-        match ClientError::check(format!("topic {name}"), topic.error_code, topic.error_message) {
+    for (name, result) in topics::delete(cluster, &args.names).await? {
+        match result {
             Ok(()) => say(&format!("deleted topic {name}\n"))?,
+            Err(error) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) && args.if_exists => {
+                say(&format!("topic {name} does not exist\n"))?;
+            }
             Err(error) => failure = failure.and(Err(error)),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, PartitionData};
-use protocol::records::{BatchError, batches};
+use protocol::records::{BatchError, TimestampType, batches};
 
 use crate::cluster::Lane;
 use crate::{ClientError, Cluster, TopicMetadata, TopicPartition};
@@ -30,6 +30,8 @@ pub struct FetchedRecord {
     pub offset: i64,
     /// Milliseconds since 1970-01-01 UTC, or −1.
     pub timestamp_ms: i64,
+    /// Whose clock that was.
+    pub timestamp_type: TimestampType,
     /// Its key.
     pub key: Option<Bytes>,
     /// Its value.
@@ -153,6 +155,7 @@ fn unpack(wanted: &Wanted, data: PartitionData) -> Result<Fetched, ClientError> 
                     partition: place.partition,
                     offset: record.offset,
                     timestamp_ms: record.timestamp,
+                    timestamp_type: batch.timestamp_type(),
                     key: record.key.map(Bytes::copy_from_slice),
                     value: record.value.map(Bytes::copy_from_slice),
                     headers: record.headers.iter().map(header).collect(),

@@ -1,0 +1,12 @@
+//! What can be asked of a cluster and done to it: the work behind the native verbs and behind Kafka's tools, which
+//! differ in what they print.
+
+pub(crate) mod configs;
+pub(crate) mod groups;
+pub(crate) mod nodes;
+pub(crate) mod offsets;
+pub(crate) mod records;
+pub(crate) mod topics;
+
+/// How long the broker may take to create or delete, ms.
+const TIMEOUT_MS: i32 = 20_000;

@@ -1,0 +1,171 @@
+//! The faces: Kafka's own tools, by their names and with their flags, output and exit codes.
+//!
+//! The program looks at the name it was called by, or at its first word, and becomes that tool. A face reads flags and
+//! prints; the work is in `admin/`, `consume.rs` and `produce.rs`, the same that the native verbs use.
+
+mod broker_api_versions;
+mod catalog;
+mod configs;
+mod console_consumer;
+mod console_producer;
+mod consumer_groups;
+mod errors;
+mod flags;
+mod get_offsets;
+mod pattern;
+mod properties;
+mod record_format;
+mod topics;
+
+use std::path::Path;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use client::Cluster;
+
+use self::catalog::FACES;
+use self::flags::{Flag, Parsed, switch, value};
+use self::properties::Properties;
+use crate::failure::{Failure, Outcome};
+
+/// The release of Apache Kafka whose tools the faces are.
+const KAFKA_VERSION: &str = "4.3.1";
+
+/// One of Kafka's tools.
+pub(crate) struct Face {
+    /// As the program is called, without `.sh`.
+    pub(crate) name: &'static str,
+    /// What it is for, in one line.
+    pub(crate) purpose: &'static str,
+    pub(crate) flags: &'static [Flag],
+    pub(crate) work: Work,
+}
+
+type Pending<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+
+/// What a tool does with its command line.
+pub(crate) enum Work {
+    /// Talks to a cluster.
+    Online(for<'a> fn(&'a Parsed) -> Pending<'a>),
+}
+
+const HELP: Flag = switch("help", "Print this");
+const VERSION: Flag = switch("version", "Print the release of Apache Kafka whose tool this is");
+const BOOTSTRAP_SERVER: Flag =
+    value("bootstrap-server", "host:port", "Brokers to connect to, with commas between them").or(&["broker-list"]);
+const COMMAND_CONFIG: Flag = value("command-config", "file", "Properties of the client");
+
+/// A face with what it was called with.
+#[derive(Debug)]
+pub struct FaceCall {
+    face: &'static Face,
+    arguments: Vec<String>,
+}
+
+impl std::fmt::Debug for Face {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The names of all faces, sorted: for each the image has a link with and one without `.sh`.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    FACES.iter().map(|face| face.name)
+}
+
+/// The face that this process is, by the name it was called by or by its first word.
+pub(crate) fn asked(words: &[String]) -> Option<FaceCall> {
+    let called_as = |word: &String| {
+        let name = Path::new(word).file_name()?.to_str()?;
+        let name = name.strip_suffix(".sh").unwrap_or(name);
+        FACES.iter().find(|face| face.name == name)
+    };
+    let first = |place: usize| words.get(place).and_then(called_as).map(|face| (place, face));
+    let (place, face) = first(0).or_else(|| first(1))?;
+    Some(FaceCall { face, arguments: words[place + 1..].to_vec() })
+}
+
+/// Runs a face to its end. Answers 0 when it did what it was asked to, 1 when it could not.
+pub fn run(call: &FaceCall) -> ExitCode {
+    match work(call) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("{}", errors::explain(&failure, call.face.name));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(call: &FaceCall) -> Outcome {
+    let flags: Vec<&Flag> = call.face.flags.iter().chain([&HELP, &VERSION]).collect();
+    let parsed = Parsed::parse(&flags, &call.arguments)?;
+    if parsed.has("help") {
+        let (name, purpose) = (call.face.name, call.face.purpose);
+        return crate::output::say(&format!("{name}: {purpose}\n\n{}", flags::describe(&flags)));
+    }
+    if parsed.has("version") {
+        return crate::output::say(&format!("{KAFKA_VERSION} (Ottla {})\n", env!("CARGO_PKG_VERSION")));
+    }
+    match &call.face.work {
+        Work::Online(work) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(work(&parsed))
+        }
+    }
+}
+
+/// Connects as `--bootstrap-server` and `--command-config` say.
+async fn connect(parsed: &Parsed) -> Result<Cluster, Failure> {
+    let mut properties = Properties::load(parsed.value("command-config")?)?;
+    properties.require_plaintext()?;
+    connect_with(parsed.required("bootstrap-server")?, &mut properties).await
+}
+
+/// Connects with settings from wherever.
+async fn connect_with(bootstrap: &str, properties: &mut Properties) -> Result<Cluster, Failure> {
+    let client_id = properties.take("client.id");
+    Ok(Cluster::connect(bootstrap, client_id.as_deref().unwrap_or(crate::CLIENT_ID)).await?)
+}
+
+/// # Errors
+/// When not exactly one of `actions` was given.
+fn one_action(parsed: &Parsed, actions: &[&'static str], listed: &str) -> Result<&'static str, Failure> {
+    let mut given = actions.iter().filter(|action| parsed.has(action));
+    match (given.next(), given.next()) {
+        (Some(action), None) => Ok(action),
+        _ => Err(Failure::Usage(format!("Command must include exactly one action: {listed}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_face_is_found_by_name_and_by_first_word() {
+        let face = |words: &str| {
+            let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            asked(&words).map(|call| (call.face.name, call.arguments.join(" ")))
+        };
+        assert_eq!(face("kafka-topics --list"), Some(("kafka-topics", "--list".into())));
+        assert_eq!(face("/opt/kafka/bin/kafka-topics.sh --list"), Some(("kafka-topics", "--list".into())));
+        assert_eq!(face("/usr/bin/ottla kafka-topics.sh --list"), Some(("kafka-topics", "--list".into())));
+        assert_eq!(face("ottla topic list"), None);
+        assert_eq!(face("ottla --set kafka-topics"), None);
+    }
+
+    #[test]
+    fn the_table_is_sound() {
+        let all: Vec<&str> = names().collect();
+        assert!(all.is_sorted_by(|a, b| a < b), "sorted, each once: {all:?}");
+        for face in FACES {
+            let mut flags: Vec<&str> =
+                face.flags.iter().flat_map(|flag| std::iter::once(&flag.name).chain(flag.also)).copied().collect();
+            flags.sort_unstable();
+            let count = flags.len();
+            flags.dedup();
+            assert_eq!(flags.len(), count, "{}: a flag is there twice", face.name);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What may differ between two clusters, and between two programs that say the same.
+
+use super::Said;
+use super::script::Step;
+
+/// What is compared.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Normal {
+    code: i32,
+    out: Vec<String>,
+    /// The line that says what is wrong, when nothing else does.
+    err: Option<String>,
+}
+
+/// What comes after these is made anew by each cluster or depends on the clock; it ends where a word ends.
+const MADE_ANEW: [&str; 7] =
+    ["TopicId: ", "Cluster ID: ", "CreateTime:", "LogAppendTime:", "ottla-cli-", "\"logDir\":", "log.dirs="];
+/// Java's words for an error that the broker gave as a bare code, where ours name the code; and what a hash map orders.
+const WORDS_FOLLOW: [&str; 4] =
+    ["failed due to ", "Valid states are: ", " takes one of these options: ", "org.apache.kafka.common.errors."];
+
+pub(crate) fn of(step: &Step, said: &Said) -> Normal {
+    let mut out: Vec<String> = said.out.lines().filter(|line| !is_noise(line)).map(line).collect();
+    if step.tool.ends_with("groups") && step.arguments.contains("--list") {
+        // The widths follow the groups that are left out.
+        out.iter_mut().for_each(|line| *line = line.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    if step.is_unordered {
+        out.sort_unstable();
+    }
+    let shows_err = out.iter().all(String::is_empty) && said.code != 0;
+    let err = said.err.lines().map(str::trim_end).find(|line| !line.is_empty() && !is_noise(line)).map(line);
+    Normal { code: said.code, out, err: err.filter(|_| shows_err) }
+}
+
+/// Advice of one release about the next, and groups that the console consumer makes up.
+fn is_noise(line: &str) -> bool {
+    line.contains("is deprecated and will be removed")
+        || line.starts_with("The consumer rebalance protocol")
+        || line.starts_with("console-consumer-")
+}
+
+fn line(text: &str) -> String {
+    // What a Java program dies of.
+    let mut text = text.trim_start_matches("org.apache.kafka.common.KafkaException: ").to_string();
+    for marker in MADE_ANEW {
+        let mut from = 0;
+        while let Some(place) = text[from..].find(marker) {
+            let begin = from + place + marker.len();
+            let end = text[begin..].find(['\t', ' ', ',', '|', '}']).map_or(text.len(), |length| begin + length);
+            text.replace_range(begin..end, "*");
+            from = begin;
+        }
+    }
+    for marker in WORDS_FOLLOW {
+        if let Some(place) = text.find(marker) {
+            let begin = place + marker.len();
+            let end = text[begin..].find(':').map_or(text.len(), |length| begin + length);
+            // The name of the exception stays, as far as there is one.
+            text.truncate(if marker.ends_with('.') { end } else { begin });
+        }
+    }
+    text
+}
