@@ -24,7 +24,6 @@ mod made;
 mod reader;
 mod sick;
 mod small_disk;
-mod stalled;
 mod value;
 mod world;
 
