@@ -24,12 +24,12 @@ pub fn run(input: ConfigInput) -> ExitCode {
     let (source, warnings) = match ConfigSource::load(&input) {
         Ok(loaded) => loaded,
         Err(error) => {
-            logging::init("info");
+            logging::init("info", "text");
             error.problems.iter().for_each(|problem| error!("{problem}"));
             return ExitCode::FAILURE;
         }
     };
-    logging::init(&source.log_level());
+    logging::init(&source.start_text("ottla.log.level"), &source.start_text("ottla.log.format"));
     warnings.iter().for_each(|warning| warn!("{warning}"));
     let runtime = match runtime() {
         Ok(runtime) => runtime,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alerts;
 mod bad_input;
 mod broker_process;
 mod compaction;
@@ -12,6 +13,7 @@ mod full_disk;
 mod groups;
 mod http;
 mod http_client;
+mod logs;
 mod metrics;
 mod restart;
 mod retention;

@@ -45,7 +45,7 @@ pub(crate) fn scrape(broker: &BrokerProcess) -> Samples {
 }
 
 /// Three records in `work`, two of them consumed by `workers`, one more member of whom is there.
-async fn used(broker: &BrokerProcess) -> (Cluster, GroupConsumer) {
+pub(crate) async fn used(broker: &BrokerProcess) -> (Cluster, GroupConsumer) {
     let cluster = Cluster::connect(&broker.address, "test").await.unwrap();
     create(&cluster, "work", 2, &[]).await;
     let mut producer = Producer::new(&cluster, Acks::All, Codec::None);

@@ -32,7 +32,19 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
          nothing when that port is taken.",
     )
     .check(Check::Text(http_listener::check, "host:port, or none")),
-    Key::broker("ottla.log.level", String, "info", "How much is logged.")
+    Key::broker(
+        "ottla.log.format",
+        String,
+        "text",
+        "How log lines look on standard error: `text`, or `json` with one object a line.",
+    )
+    .check(Check::OneOf(&["text", "json"])),
+    Key::broker(
+        "ottla.log.level",
+        String,
+        "info",
+        "How much is logged at first. Loggers change while running, with `kafka-configs --entity-type broker-loggers`.",
+    )
         .check(Check::OneOf(&["error", "warn", "info", "debug", "trace"])),
     Key::unset(
         "ottla.log.reserve.bytes",

@@ -121,10 +121,9 @@ impl ConfigSource {
         BrokerConfig::build(Layers::new(self, image, node_id)).map_err(|problems| problems.join("\n"))
     }
 
-    /// What `ottla.log.level` says.
-    pub(crate) fn log_level(&self) -> String {
-        let level = Layers::fixed(self).value("ottla.log.level");
-        level.map(|value| value.to_string()).unwrap_or_default()
+    /// What a key says that is needed before anything else: how to log.
+    pub(crate) fn start_text(&self, name: &'static str) -> String {
+        Layers::fixed(self).value(name).map(|value| value.to_string()).unwrap_or_default()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Setting> {

@@ -5,8 +5,9 @@
 use protocol::ErrorCode;
 use protocol::messages::DescribeConfigsRequest;
 use protocol::messages::describe_configs::*;
-use state::cluster::check_topic_name;
+use state::cluster::{Refusal, check_topic_name};
 
+use super::broker_loggers::{self, BROKER_LOGGER};
 use crate::config::{self, DescribedConfig};
 use crate::context::Context;
 
@@ -19,6 +20,9 @@ type Described = Result<Vec<DescribedConfig>, (ErrorCode, String)>;
 pub(crate) async fn handle(context: Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let (with_synonyms, with_docs) = (request.include_synonyms, request.include_documentation);
     let results = request.resources.into_iter().map(|resource| {
+        if resource.resource_type == BROKER_LOGGER {
+            return loggers(&context, &resource);
+        }
         let described = match resource.resource_type {
             TOPIC => topic(&context, &resource.resource_name),
             BROKER => broker(&context, &resource.resource_name),
@@ -44,6 +48,19 @@ pub(crate) async fn handle(context: Context, request: DescribeConfigsRequest) ->
         }
     });
     DescribeConfigsResponse { results: results.collect(), ..Default::default() }
+}
+
+fn loggers(context: &Context, resource: &DescribeConfigsResource) -> DescribeConfigsResult {
+    // No key at all is no choice, as null is.
+    let keys = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
+    let (resource_type, resource_name) = (resource.resource_type, resource.resource_name.clone());
+    let answer = DescribeConfigsResult { resource_type, resource_name, ..Default::default() };
+    match broker_loggers::describe(context, &resource.resource_name, keys) {
+        Ok(configs) => DescribeConfigsResult { configs, ..answer },
+        Err(Refusal { error, message }) => {
+            DescribeConfigsResult { error_code: error, error_message: Some(message), ..answer }
+        }
+    }
 }
 
 fn topic(context: &Context, name: &str) -> Described {

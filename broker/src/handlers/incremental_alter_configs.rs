@@ -10,14 +10,15 @@ use state::cluster::{
 };
 use tracing::info;
 
+use super::broker_loggers::{self, BROKER_LOGGER};
 use super::describe_configs::{BROKER, TOPIC};
 use crate::config;
 use crate::context::Context;
 use crate::controller;
 
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
+pub(super) const SET: i8 = 0;
+pub(super) const DELETE: i8 = 1;
+pub(super) const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
 /// Changes each resource, or only says whether it would.
@@ -30,7 +31,10 @@ pub(crate) async fn handle(
     for wanted in request.resources {
         let (resource_type, resource_name) = (wanted.resource_type, wanted.resource_name.clone());
         let outcome = if !twice.contains(&(resource_type, resource_name.clone())) {
-            alter(&context, wanted, request.validate_only).await
+            match resource_type {
+                BROKER_LOGGER => broker_loggers::alter(&context, wanted, request.validate_only),
+                _ => alter(&context, wanted, request.validate_only).await,
+            }
         } else {
             Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Each resource must appear at most once."))
         };

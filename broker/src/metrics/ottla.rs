@@ -6,6 +6,7 @@ use super::text::Label::Text;
 use super::view::View;
 use super::{groups, text::Kind};
 use crate::dispatch::ROUTES;
+use crate::logging::LEFT_OUT;
 use crate::partition::{CLEANING, FLUSHES};
 use crate::server::TRAFFIC;
 
@@ -36,6 +37,8 @@ pub(super) fn write(view: &View<'_>, out: &mut Exposition<'_>) {
     out.family("ottla_metrics_cut", Gauge, help);
     out.sample("ottla_metrics_cut", &[("family", Text("partitions"))], u8::from(view.is_cut()));
     out.sample("ottla_metrics_cut", &[("family", Text("groups"))], u8::from(view.groups.left_out > 0));
+    let help = "Log lines that were left out because the same line came too often.";
+    out.single("ottla_log_lines_left_out_total", Counter, help, LEFT_OUT.get());
     let help = "Scrapes without some groups, because a coordinator did not answer.";
     out.single("ottla_metrics_groups_unanswered_total", Counter, help, groups::UNANSWERED.get());
 }

@@ -64,6 +64,7 @@ const TABLE: &[Row] = &[
         timeout_s: 1500,
         quick: false,
     },
+    Row { name: "alerts", command: &["k8s/alerts/run"], needs: &["promtool"], timeout_s: 60, quick: false },
     Row {
         name: "doc",
         command: &["cargo", "test", "--locked", "--workspace", "--doc"],
