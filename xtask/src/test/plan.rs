@@ -1,4 +1,5 @@
-//! What is run: the checks of the workspace as a table, and one check for each folder in `tests/clients`.
+//! What is run: the checks of the workspace as a table, and one check for each script that says itself what it needs:
+//! `k8s/run`, and those of the folders in `tests/clients`.
 
 use crate::paths;
 use std::fs;
@@ -86,6 +87,7 @@ const TABLE: &[Row] = &[
 pub(crate) fn checks(quick: bool, wanted: &[String]) -> Result<Vec<Check>, String> {
     let mut checks: Vec<Check> = TABLE.iter().filter(|row| row.quick || !quick).map(from_row).collect();
     if !quick {
+        checks.push(scripted("k8s".to_owned(), &paths::root().join("k8s/run"))?);
         checks.extend(clients(&paths::root().join("tests/clients"))?);
     }
     if !wanted.is_empty() {
@@ -112,35 +114,36 @@ fn from_row(row: &Row) -> Check {
     }
 }
 
-/// One check for each `tests/clients/<name>/run`. Its second and third line say what it needs and how long it may take:
-/// `# needs: go git` and `# timeout: 600`.
+/// One check for each `tests/clients/<name>/run`.
 fn clients(dir: &Path) -> Result<Vec<Check>, String> {
     let failed = |e: std::io::Error| format!("{}: {e}", dir.display());
     let mut found = Vec::new();
     for folder in fs::read_dir(dir).map_err(failed)?.flatten() {
         let script = folder.path().join("run");
         if script.is_file() {
-            found.push(client(&folder.file_name().to_string_lossy(), &script)?);
+            let name = format!("clients/{}", folder.file_name().to_string_lossy());
+            let env = vec![("OTTLA_BIN".to_owned(), paths::target().join("fast/ottla").display().to_string())];
+            found.push(Check { env, is_client: true, ..scripted(name, &script)? });
         }
     }
     found.sort_by_key(|check| (std::cmp::Reverse(check.timeout), check.name.clone()));
     Ok(found)
 }
 
-fn client(folder: &str, script: &Path) -> Result<Check, String> {
+/// A script's second and third line say what it needs and how long it may take: `# needs: go git` and `# timeout: 600`.
+fn scripted(name: String, script: &Path) -> Result<Check, String> {
     let text = fs::read_to_string(script).map_err(|e| format!("{}: {e}", script.display()))?;
     let header = |key: &str| text.lines().take(5).find_map(|line| line.strip_prefix("# ")?.strip_prefix(key));
     let needs = header("needs:").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     let timeout_s = header("timeout:").and_then(|seconds| seconds.trim().parse().ok());
     let timeout_s = timeout_s.ok_or_else(|| format!("{}: no line \"# timeout: SECONDS\"", script.display()))?;
-    let binary = paths::target().join("fast/ottla");
     Ok(Check {
-        name: format!("clients/{folder}"),
+        name,
         command: vec![script.display().to_string()],
-        env: vec![("OTTLA_BIN".to_owned(), binary.display().to_string())],
+        env: Vec::new(),
         needs,
         timeout: Duration::from_secs(timeout_s),
-        is_client: true,
+        is_client: false,
     })
 }
 
