@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Invocation::Broker { config, set } => broker::run(ConfigInput::of_process(set, config)),
         Invocation::Tool(tool) => cli::run(tool),
         Invocation::Face(call) => cli::run_face(&call),
+        Invocation::Completion(shell) => cli::print_completion(shell),
         Invocation::FaceNames(names) => cli::print_lines(&names),
     }
 }

@@ -110,6 +110,32 @@ fn topics_are_created_listed_described_and_deleted() {
 }
 
 #[test]
+fn settings_are_shown_set_and_taken_back() {
+    let broker = Broker::start(&["broker"]);
+    broker.run(&["topic", "create", "t"]);
+    assert_eq!(broker.run(&["config", "show", "--topic", "t"]), "NAME  VALUE  SOURCE\n");
+    let set = broker.run(&["config", "set", "--topic", "t", "retention.ms=60000", "cleanup.policy=compact,delete"]);
+    assert_eq!(set, "changed the settings of topic t\n");
+    let shown = broker.json(&["config", "show", "--topic", "t", "-o", "json"]);
+    assert_eq!((&shown[0]["name"], &shown[0]["value"]), (&json!("cleanup.policy"), &json!("compact,delete")));
+    assert_eq!(shown[1]["source"], json!("DYNAMIC_TOPIC_CONFIG"));
+    broker.run(&["config", "unset", "--topic", "t", "cleanup.policy"]);
+    assert_eq!(broker.json(&["config", "show", "--topic", "t", "-o", "json"]).as_array().unwrap().len(), 1);
+    let all = broker.json(&["config", "show", "--broker", "1", "--all", "-o", "json"]);
+    assert!(all.as_array().unwrap().iter().any(|setting| setting["name"] == "num.partitions"), "{all}");
+    let refused = broker.refused(&["config", "set", "--topic", "t", "nonsense=1"], "");
+    assert!(refused.contains("INVALID_CONFIG"), "{refused}");
+
+    let cluster = broker.json(&["cluster", "-o", "json"]);
+    let address = format!("{}:{}", cluster["brokers"][0]["host"].as_str().unwrap(), cluster["brokers"][0]["port"]);
+    assert_eq!(address, broker.address);
+    assert!(broker.run(&["cluster"]).contains("controller"), "the one broker is it");
+    let mut completion = ottla();
+    completion.args(["completion", "bash"]);
+    assert!(text(&finish(completion, "").stdout).contains("complete "), "a script for the shell");
+}
+
+#[test]
 fn what_is_produced_is_consumed() {
     // Without the word `broker`.
     let broker = Broker::start(&[]);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use client::Acks;
 use protocol::records::Codec;
 
@@ -28,7 +29,9 @@ pub enum Invocation {
     Tool(Tool),
     /// One of Kafka's own tools.
     Face(FaceCall),
-    /// The names of those, one a line.
+    /// A script that completes our command lines in this shell.
+    Completion(Shell),
+    /// The names of Kafka's tools, one a line.
     FaceNames(Vec<&'static str>),
 }
 
@@ -47,6 +50,8 @@ pub(crate) enum Verb {
     Produce(ProduceArgs),
     Consume(ConsumeArgs),
     Group(GroupVerb),
+    Config(ConfigVerb),
+    Cluster(OutputArgs),
 }
 
 /// Reads the command line of this process. Ends it, with help or with code 2 and a usage message, when there is nothing
@@ -54,7 +59,11 @@ pub(crate) enum Verb {
 pub fn parse() -> Invocation {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     if let Some(call) = faces::asked(&words) {
-        return Invocation::Face(call);
+        return match faces::broker(&call) {
+            Ok(Some((config, set))) => Invocation::Broker { config: Some(config), set },
+            Ok(None) => Invocation::Face(call),
+            Err(code) => std::process::exit(code),
+        };
     }
     match CommandLine::parse().into_invocation(std::env::var(BOOTSTRAP_VARIABLE).ok()) {
         Ok(invocation) => invocation,
@@ -102,6 +111,68 @@ enum Command {
     /// List and describe consumer groups
     #[command(subcommand)]
     Group(GroupVerb),
+    /// Show and change the settings of topics, brokers and groups
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Show the cluster and its brokers
+    Cluster(OutputArgs),
+    /// Print a script that completes ottla's commands, as `source <(ottla completion bash)`
+    Completion { shell: Shell },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Show settings that are not the default
+    Show(ConfigShowArgs),
+    /// Change settings
+    Set(ConfigSetArgs),
+    /// Take settings back
+    Unset(ConfigUnsetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigShowArgs {
+    #[command(flatten)]
+    pub(crate) entity: EntityArgs,
+    /// Show those too that are the default
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigSetArgs {
+    #[command(flatten)]
+    pub(crate) entity: EntityArgs,
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) settings: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigUnsetArgs {
+    #[command(flatten)]
+    pub(crate) entity: EntityArgs,
+    #[arg(required = true, value_name = "KEY")]
+    pub(crate) names: Vec<String>,
+}
+
+/// Whose settings.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct EntityArgs {
+    /// Of this topic
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+    /// Of this broker
+    #[arg(long, value_name = "ID")]
+    pub(crate) broker: Option<String>,
+    /// Of this group
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// Of all brokers
+    #[arg(long)]
+    pub(crate) brokers: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -287,6 +358,9 @@ impl CommandLine {
             Command::Produce(args) => Verb::Produce(args),
             Command::Consume(args) => Verb::Consume(args),
             Command::Group(verb) => Verb::Group(verb),
+            Command::Config(verb) => Verb::Config(verb),
+            Command::Cluster(output) => Verb::Cluster(output),
+            Command::Completion { shell } => return Ok(Invocation::Completion(shell)),
         };
         let environment = environment.filter(|value| !value.is_empty());
         let bootstrap = bootstrap.or(environment).unwrap_or_else(|| DEFAULT_BOOTSTRAP.into());
@@ -300,6 +374,13 @@ impl BrokerArgs {
         self.set.extend(inner.set);
         Invocation::Broker { config: inner.config.or(self.config), set: self.set }
     }
+}
+
+/// Writes the script that completes our command lines in a shell.
+pub(crate) fn completion(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut CommandLine::command(), "ottla", &mut script);
+    script
 }
 
 fn key_value(text: &str) -> Result<String, String> {
@@ -367,6 +448,16 @@ mod tests {
     }
 
     #[test]
+    fn completion_knows_every_verb() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = String::from_utf8(completion(shell)).unwrap();
+            for command in CommandLine::command().get_subcommands() {
+                assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_code_2() {
         for words in [
             "--set a=1 topic list",
@@ -380,6 +471,10 @@ mod tests {
             "consume",
             "consume t --group g --offset 3",
             "group describe",
+            "config show",
+            "config show --topic t --broker 1",
+            "config set --topic t",
+            "completion tcsh",
             "nonsense",
         ] {
             let error = parse(words, None).expect_err(words);

@@ -8,6 +8,8 @@
 
 mod admin;
 mod arguments;
+mod cluster;
+mod config;
 mod consume;
 mod faces;
 mod failure;
@@ -21,6 +23,7 @@ mod topic;
 
 use std::process::ExitCode;
 
+use clap_complete::Shell;
 use client::Cluster;
 
 use crate::arguments::Verb;
@@ -54,6 +57,16 @@ async fn work(tool: &Tool) -> Outcome {
         Verb::Produce(args) => produce::run(&cluster, args).await,
         Verb::Consume(args) => consume::run(&cluster, args).await,
         Verb::Group(verb) => group::run(&cluster, verb).await,
+        Verb::Config(verb) => config::run(&cluster, verb).await,
+        Verb::Cluster(output) => cluster::run(&cluster, *output).await,
+    }
+}
+
+/// Prints the script that completes our command lines in a shell.
+pub fn print_completion(shell: Shell) -> ExitCode {
+    match output::say(&String::from_utf8_lossy(&arguments::completion(shell))) {
+        Err(failure) if !failure.is_closed_pipe() => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -28,7 +28,7 @@ impl Step<'_> {
 pub(crate) fn words(arguments: &str, address: &str) -> Vec<String> {
     let word = |word: &str| match word {
         "@" => vec!["--bootstrap-server".into(), address.into()],
-        word => vec![word.replace('^', " ")],
+        word => vec![word.replace('^', " ").replace("DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faces"))],
     };
     arguments.split_whitespace().flat_map(word).collect()
 }
@@ -196,6 +196,20 @@ pub(crate) const LINES: &[&str] = &[
     "configs --describe --topic t",
     // The cluster.
     "broker-api-versions @",
+    "cluster cluster-id @",
+    "cluster list-endpoints @",
+    "topics @ --create --topic solo",
+    "log-dirs @ --describe --topic-list solo",
+    "log-dirs @ --describe --broker-list 1,9",
+    "log-dirs @",
+    "delete-records @ --offset-json-file DIR/delete.json",
+    "get-offsets @ --topic one --time earliest",
+    "delete-records @ --offset-json-file DIR/twice.json",
+    "delete-records @",
+    "features @ describe",
+    "~groups @ --list",
+    "groups @ --list --group-type consumer",
+    "groups @",
     "topics @ --delete --topic t.*",
     "topics @ --list --exclude-internal",
 ];

@@ -5,19 +5,30 @@
 
 mod broker_api_versions;
 mod catalog;
+mod cluster;
 mod configs;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod consumer_perf_test;
+mod cub;
+mod delete_records;
 mod errors;
+mod features;
 mod flags;
 mod get_offsets;
+mod groups;
+mod log_dirs;
 mod pattern;
+mod perf_latency;
+mod producer_perf_test;
 mod properties;
 mod record_format;
+mod server_start;
+mod storage;
 mod topics;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 
@@ -47,6 +58,14 @@ type Pending<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 pub(crate) enum Work {
     /// Talks to a cluster.
     Online(for<'a> fn(&'a Parsed) -> Pending<'a>),
+    /// Looks at this machine only.
+    Offline(fn(&Parsed) -> Outcome),
+    /// Runs a broker.
+    Broker,
+    /// Says why there is nothing to do.
+    Nothing(&'static str),
+    /// Cannot be done; the text says what can be done instead.
+    Absent(&'static str),
 }
 
 const HELP: Flag = switch("help", "Print this");
@@ -97,7 +116,30 @@ pub fn run(call: &FaceCall) -> ExitCode {
     }
 }
 
+/// What broker a face is to run, if that is what it does: a file of properties, and `key=value` settings. Otherwise, or
+/// when it is only asked to explain itself, nothing.
+///
+/// # Errors
+/// The exit code, when the command line is wrong and that has been said.
+pub(crate) fn broker(call: &FaceCall) -> Result<Option<(PathBuf, Vec<String>)>, i32> {
+    let explains = call.arguments.iter().any(|argument| argument == "--help" || argument == "--version");
+    if explains || !matches!(call.face.work, Work::Broker) {
+        return Ok(None);
+    }
+    let flags: Vec<&Flag> = call.face.flags.iter().collect();
+    let found = Parsed::parse(&flags, &call.arguments).and_then(|parsed| server_start::broker(&parsed));
+    found.map(Some).map_err(|failure| {
+        eprint!("{}", errors::explain(&failure, call.face.name));
+        1
+    })
+}
+
 fn work(call: &FaceCall) -> Outcome {
+    match call.face.work {
+        Work::Nothing(text) => return crate::output::say(&format!("{}: {text}\n", call.face.name)),
+        Work::Absent(text) => return Err(Failure::Input(format!("{} is not here: {text}", call.face.name))),
+        Work::Online(_) | Work::Offline(_) | Work::Broker => {}
+    }
     let flags: Vec<&Flag> = call.face.flags.iter().chain([&HELP, &VERSION]).collect();
     let parsed = Parsed::parse(&flags, &call.arguments)?;
     if parsed.has("help") {
@@ -112,6 +154,8 @@ fn work(call: &FaceCall) -> Outcome {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(work(&parsed))
         }
+        Work::Offline(work) => work(&parsed),
+        Work::Broker | Work::Nothing(_) | Work::Absent(_) => Ok(()),
     }
 }
 
@@ -136,6 +180,19 @@ fn one_action(parsed: &Parsed, actions: &[&'static str], listed: &str) -> Result
         (Some(action), None) => Ok(action),
         _ => Err(Failure::Usage(format!("Command must include exactly one action: {listed}"))),
     }
+}
+
+/// The sub-command: the first word that is no flag.
+///
+/// # Errors
+/// When it is none of `commands`.
+fn sub_command(parsed: &Parsed, commands: &[&'static str]) -> Result<&'static str, Failure> {
+    let choices = commands.join(", ");
+    let Some(word) = parsed.words.first() else {
+        return Err(Failure::Usage(format!("error: too few arguments (choose from {choices})")));
+    };
+    let found = commands.iter().find(|command| *command == word).copied();
+    found.ok_or_else(|| Failure::Usage(format!("error: invalid choice: '{word}' (choose from {choices})")))
 }
 
 #[cfg(test)]

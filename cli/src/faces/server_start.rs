@@ -1,0 +1,91 @@
+//! `kafka-server-start FILE --override k=v`, and `kafka-server-stop`.
+
+use std::path::PathBuf;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::flags::{Flag, Parsed, switch, value};
+use crate::failure::{Failure, Outcome};
+use crate::output::say;
+
+pub(crate) const FLAGS: &[Flag] = &[
+    value("override", "key=value", "One setting; may be repeated, and wins over the file"),
+    switch("daemon", "Not possible: let a supervisor start it in the background"),
+    switch("loggc", "No effect: there is no garbage collector"),
+    value("name", "text", "No effect: there is no JVM to name"),
+];
+
+pub(crate) const STOP_FLAGS: &[Flag] = &[
+    value("process-role", "role", "No effect: a process has every role"),
+    value("node-id", "n", "Not possible: kill the process that you mean"),
+];
+
+/// The broker's file and settings.
+///
+/// # Errors
+/// When no file is named.
+pub(crate) fn broker(parsed: &Parsed) -> Result<(PathBuf, Vec<String>), Failure> {
+    if parsed.has("daemon") {
+        return Err(Failure::Input("-daemon is not possible: let a supervisor start it, or put & behind it".into()));
+    }
+    match &parsed.words[..] {
+        [file] => Ok((file.into(), parsed.values("override").map(str::to_owned).collect())),
+        _ => Err(Failure::Usage("USAGE: kafka-server-start server.properties [--override property=value]*".into())),
+    }
+}
+
+/// Asks every broker of this user on this machine to stop: in a container there is one.
+pub(crate) fn stop(parsed: &Parsed) -> Outcome {
+    if parsed.has("node-id") {
+        return Err(Failure::Input("--node-id is not possible: kill the process that you mean".into()));
+    }
+    let own = std::process::id();
+    let mut stopped = 0;
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // A process may end while we look.
+        let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
+        if id != own && is_broker(&line) {
+            let process = i32::try_from(id).ok().and_then(Pid::from_raw);
+            stopped += usize::from(process.is_some_and(|process| kill_process(process, Signal::TERM).is_ok()));
+        }
+    }
+    match stopped {
+        0 => {
+            say("No kafka server to stop\n")?;
+            Err(Failure::Said)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a command line, with zeros between its words, is that of a broker.
+fn is_broker(line: &[u8]) -> bool {
+    let words: Vec<String> =
+        line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let name = |word: &String| {
+        let name = word.rsplit('/').next().unwrap_or_default();
+        name.strip_suffix(".sh").unwrap_or(name).to_string()
+    };
+    let first = words.first().map(name).unwrap_or_default();
+    let second = words.get(1).map(String::as_str).unwrap_or_default();
+    let runs_broker = matches!(second, "" | "broker" | "kafka-server-start" | "kafka-server-start.sh");
+    first == "kafka-server-start" || (first == "ottla" && (runs_broker || second.starts_with("--")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_told_from_a_tool() {
+        for line in
+            ["ottla\0", "/bin/ottla\0broker\0--set\0a=b\0", "bin/kafka-server-start.sh\0f\0", "ottla\0--config\0f\0"]
+        {
+            assert!(is_broker(line.as_bytes()), "{line:?}");
+        }
+        for line in ["ottla\0topic\0list\0", "kafka-topics\0--list\0", "/bin/sh\0", "ottla\0kafka-server-stop\0", ""] {
+            assert!(!is_broker(line.as_bytes()), "{line:?}");
+        }
+    }
+}
