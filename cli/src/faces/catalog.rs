@@ -2,8 +2,8 @@
 
 use super::{
     Face, Work, broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups,
-    consumer_perf_test, cub, delete_records, features, get_offsets, groups, log_dirs, producer_perf_test, server_start,
-    storage, topics,
+    consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, log_dirs, producer_perf_test,
+    server_start, storage, topics,
 };
 
 /// A tool of Kafka's that is not here. `instead` says what does its work, so that a script that calls it fails with a cure.
@@ -91,10 +91,12 @@ pub(crate) static FACES: &[Face] = &[
         flags: delete_records::FLAGS,
         work: Work::Online(|parsed| Box::pin(delete_records::run(parsed))),
     },
-    absent(
-        "kafka-dump-log",
-        "`ottla consume TOPIC --json` shows records; the tool itself runs from Apache Kafka on our directories",
-    ),
+    Face {
+        name: "kafka-dump-log",
+        purpose: "show the batches and records of segment files",
+        flags: dump_log::FLAGS,
+        work: Work::Offline(dump_log::run),
+    },
     absent("kafka-e2e-latency", "the test runs from Apache Kafka"),
     Face {
         name: "kafka-features",

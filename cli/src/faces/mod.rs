@@ -13,6 +13,7 @@ mod consumer_groups;
 mod consumer_perf_test;
 mod cub;
 mod delete_records;
+mod dump_log;
 mod errors;
 mod features;
 mod flags;
