@@ -45,6 +45,9 @@ fn describe(pair: &mut Pair) {
         ("a type nobody knows", vec![resource(99, "x", None)]),
         ("a type of 0", vec![resource(0, "x", None)]),
         ("loggers of an unknown broker", vec![resource(BROKER_LOGGER, "77", None)]),
+        ("loggers of no broker", vec![resource(BROKER_LOGGER, "", None)]),
+        ("loggers of a broker that is no number", vec![resource(BROKER_LOGGER, "one", None)]),
+        ("a logger that is not there", vec![resource(BROKER_LOGGER, "1", Some(&["no.such"]))]),
         (
             "some of a broker",
             vec![resource(BROKER, "1", Some(&["message.max.bytes", "log.retention.ms", "num.partitions"]))],
@@ -109,6 +112,12 @@ fn incremental(pair: &mut Pair) {
         ("one topic twice", vec![changes(TOPIC, "set", &[("retention.ms", SET, Some("1"))]); 2]),
         ("an unknown broker", vec![changes(BROKER, "77", &[("message.max.bytes", SET, Some("1"))])]),
         ("a broker that is no number", vec![changes(BROKER, "one", &[("message.max.bytes", SET, Some("1"))])]),
+        ("a logger of an unknown broker", vec![changes(BROKER_LOGGER, "77", &[("root", SET, Some("INFO"))])]),
+        ("a logger of no number", vec![changes(BROKER_LOGGER, "one", &[("root", SET, Some("INFO"))])]),
+        ("a logger that is not there", vec![changes(BROKER_LOGGER, "1", &[("no.such", SET, Some("INFO"))])]),
+        ("a level that is none", vec![changes(BROKER_LOGGER, "1", &[("root", SET, Some("LOUD"))])]),
+        ("no level for the root logger", vec![changes(BROKER_LOGGER, "1", &[("root", DELETE, None)])]),
+        ("append to a logger", vec![changes(BROKER_LOGGER, "1", &[("root", APPEND, Some("INFO"))])]),
         ("a type nobody knows", vec![changes(99, "x", &[("a", SET, Some("1"))])]),
         ("nothing", Vec::new()),
         (
