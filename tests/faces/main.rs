@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod normal;
+#[allow(dead_code, reason = "other tests restart their brokers; these do not")]
 #[path = "../process/mod.rs"]
 mod process;
 mod real;
@@ -80,7 +81,7 @@ impl Drop for Members {
 }
 
 /// Plays the script against a broker of its own.
-fn play(mut run: impl FnMut(&Step, &[String]) -> Said) -> Vec<(String, Said)> {
+fn play(mut run: impl FnMut(&Step<'_>, &[String]) -> Said) -> Vec<(String, Said)> {
     let broker = Broker::start(&["broker"]);
     let mut members = None;
     let mut answers = Vec::new();

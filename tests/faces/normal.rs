@@ -19,7 +19,7 @@ const MADE_ANEW: [&str; 7] =
 const WORDS_FOLLOW: [&str; 4] =
     ["failed due to ", "Valid states are: ", " takes one of these options: ", "org.apache.kafka.common.errors."];
 
-pub(crate) fn of(step: &Step, said: &Said) -> Normal {
+pub(crate) fn of(step: &Step<'_>, said: &Said) -> Normal {
     let mut out: Vec<String> = said.out.lines().filter(|line| !is_noise(line)).map(line).collect();
     if step.tool.ends_with("groups") && step.arguments.contains("--list") {
         // The widths follow the groups that are left out.
