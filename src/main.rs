@@ -21,6 +21,9 @@ pub static MALLOC_CONF: &[u8; 70] = b"narenas:2,background_thread:true,dirty_dec
 fn main() -> ExitCode {
     match cli::parse() {
         Invocation::Broker { config, set } => broker::run(ConfigInput::of_process(set, config)),
+        Invocation::Healthcheck { address, config } => {
+            broker::healthcheck(address.as_deref(), &ConfigInput::of_process(Vec::new(), config))
+        }
         Invocation::Tool(tool) => cli::run(tool),
         Invocation::Face(call) => cli::run_face(&call),
         Invocation::Completion(shell) => cli::print_completion(shell),

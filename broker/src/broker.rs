@@ -141,8 +141,12 @@ impl Broker {
     /// Where a client finds a broker: the advertised address, or for ourselves without one, the address on which this
     /// very client reached us.
     pub(crate) fn endpoint_of(&self, broker_id: i32, connection: &ConnectionInfo) -> Option<(String, u16)> {
-        if broker_id == self.node_id && connection.listener.advertised.is_none() {
-            return Some((connection.local.ip().to_canonical().to_string(), connection.local.port()));
+        if broker_id == self.node_id {
+            // The configuration, not the listener as it was opened: what is advertised changes while the broker runs.
+            let config = self.config();
+            let listener = config.listeners.iter().find(|listener| listener.name == connection.listener.name);
+            let came_by = || (connection.local.ip().to_canonical().to_string(), connection.local.port());
+            return Some(listener.and_then(|listener| listener.advertised.clone()).unwrap_or_else(came_by));
         }
         let image = self.image();
         let listener = image.broker(broker_id)?.listener(&connection.listener.name)?;
@@ -233,6 +237,8 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     tokio::spawn(housekeeping(Arc::clone(&broker), stopped.clone()));
     tokio::spawn(keep_checkpoints(Arc::clone(&broker), stopped.clone()));
     let addresses: Vec<_> = listeners.iter().map(|bound| bound.address).collect();
+    let first_topics = broker.source.first_topics.clone();
+    controller::create_first_topics(&broker, &first_topics).await;
     for bound in listeners {
         tokio::spawn(server::serve(Arc::clone(&broker), bound, stopped.clone()));
     }
@@ -291,6 +297,11 @@ impl RunningBroker {
     /// The addresses it listens on, in the order of `listeners`.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Its `node.id`.
+    pub fn node_id(&self) -> i32 {
+        self.broker.node_id
     }
 
     /// Where health and metrics are served, if they are.

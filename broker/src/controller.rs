@@ -8,6 +8,7 @@ use state::cluster::{Applied, Command, Image, NewTopic, PartitionCounts, Refusal
 use tracing::{info, warn};
 
 use crate::broker::Broker;
+use crate::config::{FirstTopic, validate_topic_configs};
 use crate::coordinator::OFFSETS_TOPIC;
 use crate::error::propose_code;
 
@@ -66,6 +67,24 @@ pub(crate) async fn auto_create(broker: &Arc<Broker>, names: &BTreeSet<String>) 
     refused
 }
 
+/// Creates those of `topics` that do not exist. One that cannot be created is told and left out: the broker is of use
+/// without it.
+pub(crate) async fn create_first_topics(broker: &Arc<Broker>, topics: &[FirstTopic]) {
+    for topic in topics.iter().filter(|topic| broker.image().topic(&topic.name).is_none()) {
+        let configs: BTreeMap<_, _> =
+            topic.cleanup_policy.iter().map(|policy| ("cleanup.policy".to_string(), policy.clone())).collect();
+        let valid = validate_topic_configs(&broker.config(), &configs);
+        let created = match valid {
+            Ok(()) => create(broker, &topic.name, topic.partitions, topic.replication_factor, configs).await,
+            Err(refusal) => Err(refusal.error),
+        };
+        if let Err(error) = created {
+            let FirstTopic { name, partitions, replication_factor, .. } = topic;
+            warn!(topic = name, partitions, replication_factor, %error, "a topic of create.topics could not be created");
+        }
+    }
+}
+
 /// The offsets topic, created if there is none yet.
 ///
 /// # Errors
@@ -99,7 +118,7 @@ async fn create(
     let topic = NewTopic { name: name.into(), id: new_topic_id()?, assignments, configs };
     match first(propose(broker, Command::CreateTopics(vec![topic])).await?) {
         Ok(()) => {
-            info!(topic = name, partitions, "topic created on first use");
+            info!(topic = name, partitions, "topic created");
             Ok(())
         }
         // Somebody else was faster, which is as good.

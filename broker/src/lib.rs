@@ -15,15 +15,18 @@ mod dispatch;
 mod error;
 mod fetch_session;
 mod handlers;
+mod healthcheck;
 mod http;
 mod logging;
 mod memory;
 mod metrics;
 mod partition;
 mod producer_ids;
+mod ready_lines;
 pub mod reference;
 mod run;
 mod server;
 
 pub use broker::{BrokerError, RunningBroker, start};
+pub use healthcheck::healthcheck;
 pub use run::run;

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use crate::broker::{BrokerError, start};
 use crate::config::{ConfigInput, ConfigSource};
 use crate::disk_work::BLOCKING_THREADS;
-use crate::logging;
+use crate::{logging, ready_lines};
 
 const THREAD_STACK_BYTES: usize = 512 * 1024;
 /// A worker less would let one busy connection delay every other.
@@ -64,6 +64,7 @@ fn runtime() -> std::io::Result<Runtime> {
 async fn serve(source: ConfigSource) -> Result<(), BrokerError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let running = start(source).await?;
+    ready_lines::print(running.node_id());
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: stopping"),
         _ = interrupt.recv() => info!("SIGINT: stopping"),

@@ -25,6 +25,13 @@ pub enum Invocation {
         /// `key=value`, in the order of the command line.
         set: Vec<String>,
     },
+    /// A question to a broker: whether it answers.
+    Healthcheck {
+        /// Where it is, when it is not where the configuration says.
+        address: Option<String>,
+        /// The broker's file.
+        config: Option<PathBuf>,
+    },
     /// A tool, which talks to a broker and ends.
     Tool(Tool),
     /// One of Kafka's own tools.
@@ -111,6 +118,15 @@ enum Command {
     /// List and describe consumer groups
     #[command(subcommand)]
     Group(GroupVerb),
+    /// Exit with 0 if a broker answers, else with 1
+    ///
+    /// Without --bootstrap-server it asks the broker that is configured as this process is: by the environment, and by
+    /// the same --config.
+    Healthcheck {
+        /// The broker's file of settings
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Show and change the settings of topics, brokers and groups
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -348,6 +364,10 @@ impl CommandLine {
                 return Err(conflict("--bootstrap-server is for the tools; a broker takes --set listeners=…"));
             }
             Command::Broker(inner) => return Ok(outer.then(inner)),
+            Command::Healthcheck { config } => {
+                let address = bootstrap.or(environment.filter(|value| !value.is_empty()));
+                return Ok(Invocation::Healthcheck { address, config: config.or(outer.config) });
+            }
             _ if outer.config.is_some() || !outer.set.is_empty() => {
                 return Err(conflict("--config and --set are for the broker, not for the tools"));
             }
@@ -455,6 +475,17 @@ mod tests {
                 assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
             }
         }
+    }
+
+    #[test]
+    fn a_healthcheck_asks_where_it_is_told_or_where_the_configuration_says() {
+        let parsed = |words, environment| match parse(words, environment).unwrap() {
+            Invocation::Healthcheck { address, config } => (address, config),
+            other => panic!("{words}: {other:?}"),
+        };
+        assert_eq!(parsed("healthcheck", None), (None, None));
+        assert_eq!(parsed("healthcheck -b k:2 --config f", Some("k:1")), (Some("k:2".into()), Some("f".into())));
+        assert_eq!(parsed("healthcheck", Some("k:1")), (Some("k:1".into()), None));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use storage::SharedLimits;
 
 use super::http_listener::HttpListener;
 use super::key::Value;
-use super::layers::Layers;
+use super::layers::{Layers, Source};
 use super::limits::{self, Limits};
 use super::listeners::{self, Listener};
 use super::size::{VolumeShare, parse_size};
@@ -180,6 +180,16 @@ impl BrokerConfig {
         doubts
     }
 
+    /// Whether `text` may be advertised for the listeners there are.
+    ///
+    /// # Errors
+    /// A sentence that names the entry and the cure.
+    pub(crate) fn check_advertised(&self, text: &str) -> Result<(), String> {
+        let unadvertised = |listener: &Arc<Listener>| Listener { advertised: None, ..(**listener).clone() };
+        let mut listeners: Vec<_> = self.listeners.iter().map(unadvertised).collect();
+        listeners::advertise(text, &mut listeners)
+    }
+
     /// How the metadata quorum is set up.
     pub(crate) fn quorum(&self) -> QuorumConfig {
         QuorumConfig { cluster_id: self.cluster_id.clone(), ..QuorumConfig::new(&self.data_dir, self.node_id) }
@@ -270,7 +280,6 @@ impl Reader<'_> {
     fn listeners(&self) -> Result<Vec<Listener>, String> {
         let source = self.0.source();
         let place = |name: &'static str| move |problem: String| format!("{}: {problem}", source.place(name));
-        let advertised = self.text("advertised.listeners");
         let text = match (source.get("listeners"), source.get("advertised.listeners")) {
             (None, Some(setting)) => match setting.origin {
                 Origin::Environment(_) => listeners::listeners_for(&setting.value),
@@ -280,11 +289,22 @@ impl Reader<'_> {
         };
         let protocols = self.text("listener.security.protocol.map").unwrap_or_default();
         let protocols = listeners::parse_protocols(&protocols).map_err(place("listener.security.protocol.map"))?;
-        let mut found =
+        let found =
             listeners::parse_listeners(&text, &protocols, &source.controller_listeners).map_err(place("listeners"))?;
-        if let Some(advertised) = advertised {
-            listeners::advertise(&advertised, &mut found).map_err(place("advertised.listeners"))?;
+        let mut outcome = Ok(());
+        for (advertised, source) in self.0.values_of("advertised.listeners") {
+            let mut advertising = found.clone();
+            outcome = listeners::advertise(&advertised.to_string(), &mut advertising);
+            if outcome.is_ok() {
+                return Ok(advertising);
+            }
+            if source == Source::StaticBroker {
+                break;
+            }
+            // What was set while the broker had other listeners is not in force: it must not keep it from starting.
+            outcome = Ok(());
         }
+        outcome.map_err(place("advertised.listeners"))?;
         Ok(found)
     }
 
@@ -350,7 +370,7 @@ mod tests {
         let input = ConfigInput {
             set: set.iter().map(|text| text.to_string()).collect(),
             environment: environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
-            file: None,
+            ..Default::default()
         };
         let (source, _) = ConfigSource::load(&input).map_err(|error| error.to_string())?;
         BrokerConfig::build(Layers::fixed(&source)).map_err(|problems| problems.join("\n"))

@@ -18,7 +18,8 @@ pub(crate) static SERVER_KEYS: &[Key] = &[
         "Addresses that clients are told to use, `NAME://host:port`, for some or \
         all names of `listeners`. An empty host, or a listener without an entry, is answered with the address on which \
         that very client reached the broker.",
-    ),
+    )
+    .per_broker(),
     Key::broker(
         "auto.create.topics.enable",
         Boolean,

@@ -43,6 +43,8 @@ pub(crate) enum Update {
     ReadOnly,
     /// While running, for one broker or for all of them at once.
     ClusterWide,
+    /// While running, for one broker.
+    PerBroker,
     /// While running: a topic's own setting.
     Topic,
 }
@@ -136,6 +138,11 @@ impl ConfigKey {
 
     pub(crate) const fn cluster_wide(mut self) -> ConfigKey {
         self.update = Update::ClusterWide;
+        self
+    }
+
+    pub(crate) const fn per_broker(mut self) -> ConfigKey {
+        self.update = Update::PerBroker;
         self
     }
 

@@ -60,20 +60,29 @@ impl Layers {
         // The metadata may hold what an older release accepted; what no longer makes sense is not in force.
         let dynamic = |map: &BTreeMap<String, String>| match key.update {
             Update::ClusterWide => map.get(key.name).and_then(|text| key.parse_supported(text).ok()),
-            Update::ReadOnly | Update::Topic => None,
+            Update::PerBroker | Update::ReadOnly | Update::Topic => None,
         };
         let fixed = || self.fixed.get(key.name).and_then(|setting| key.parse(&setting.value).ok());
         let default = || {
             let derived = self.derived.get(key.name).map(String::as_str);
             derived.or(key.default).and_then(|text| key.parse(text).ok())
         };
+        let own = match key.update {
+            Update::PerBroker => self.node.get(key.name).and_then(|text| key.parse_supported(text).ok()),
+            _ => dynamic(&self.node),
+        };
         let layers = [
-            (dynamic(&self.node), Source::DynamicBroker),
+            (own, Source::DynamicBroker),
             (dynamic(&self.cluster), Source::DynamicDefaultBroker),
             (fixed(), Source::StaticBroker),
             (default(), Source::Default),
         ];
         layers.into_iter().filter_map(|(value, source)| Some((value?, source))).collect()
+    }
+
+    /// The same, of the key that is called `name`.
+    pub(crate) fn values_of(&self, name: &'static str) -> Vec<(Value, Source)> {
+        table::broker_key(name).map(|key| self.values(key)).unwrap_or_default()
     }
 
     /// The value in force, or `None` where Kafka says null.

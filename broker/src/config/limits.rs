@@ -9,6 +9,9 @@ use super::size::LEAST_MEMORY_BYTES;
 
 /// Without a limit from anybody: as much as a small container has.
 const DEFAULT_MEMORY_BYTES: u64 = 256 << 20;
+/// The least memory limit of a container in which a broker starts: what it uses idle, and the smallest budgets. Below
+/// it the kernel would end the process at the first load.
+const LEAST_CGROUP_BYTES: u64 = 32 << 20;
 /// What an idle connection may cost, with room for a small request.
 const CONNECTION_BYTES: u64 = 32 << 10;
 /// What a group with a few members and offsets costs.
@@ -36,6 +39,31 @@ pub(crate) struct Limits {
 /// The memory limit: what was set, else what the cgroup grants, else a small container's worth.
 pub(crate) fn memory_bytes(configured: Option<u64>, cgroup: Option<u64>) -> u64 {
     configured.or(cgroup).unwrap_or(DEFAULT_MEMORY_BYTES).max(LEAST_MEMORY_BYTES)
+}
+
+/// What may be wrong with the memory that a container has.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// A reason not to start.
+    TooLittle(String),
+    /// A reason to warn.
+    TooMuch(String),
+}
+
+/// Compares what the cgroup grants with what a broker needs, and with what was configured.
+pub(crate) fn doubt_of_memory(granted: u64, configured: Option<u64>) -> Option<Doubt> {
+    if granted < LEAST_CGROUP_BYTES {
+        let least_mib = LEAST_CGROUP_BYTES >> 20;
+        return Some(Doubt::TooLittle(format!(
+            "this container may use {granted} bytes of memory, and a broker needs {LEAST_CGROUP_BYTES}; raise its memory \
+             limit to {least_mib}MiB or more, such as --memory={least_mib}m or resources.limits.memory: {least_mib}Mi"
+        )));
+    }
+    let configured = configured.filter(|configured| *configured > granted)?;
+    Some(Doubt::TooMuch(format!(
+        "{configured} bytes are more than the {granted} that this container may use, and it is killed when it uses them; \
+         leave the key out, and budgets follow the container's limit"
+    )))
 }
 
 /// Defaults of the keys that depend on memory, by name.
@@ -71,7 +99,22 @@ mod tests {
         assert_eq!(memory_bytes(Some(64 << 20), Some(1 << 30)), 64 << 20);
         assert_eq!(memory_bytes(None, Some(1 << 30)), 1 << 30);
         assert_eq!(memory_bytes(None, None), 256 << 20);
-        assert_eq!(memory_bytes(None, Some(1 << 20)), 16 << 20, "a tiny cgroup gets the least that works");
+    }
+
+    #[test]
+    fn a_container_with_too_little_memory_is_told_how_much_it_needs() {
+        match doubt_of_memory(20_000_000, None) {
+            Some(Doubt::TooLittle(text)) => {
+                assert!(
+                    text.contains("20000000") && text.contains("33554432") && text.contains("--memory=32m"),
+                    "{text}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(doubt_of_memory(32 << 20, None), None);
+        assert_eq!(doubt_of_memory(64 << 20, Some(64 << 20)), None);
+        assert!(matches!(doubt_of_memory(64 << 20, Some(65 << 20)), Some(Doubt::TooMuch(_))));
     }
 
     #[test]

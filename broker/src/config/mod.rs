@@ -7,6 +7,7 @@ mod broker_keys;
 mod cgroup;
 mod describe;
 mod environment;
+mod first_topics;
 mod http_listener;
 mod key;
 mod layers;
@@ -25,6 +26,7 @@ mod validate;
 
 pub(crate) use broker_config::BrokerConfig;
 pub(crate) use describe::{DescribedConfig, describe_broker, describe_default_broker, describe_topic};
+pub(crate) use first_topics::FirstTopic;
 pub(crate) use http_listener::HttpListener;
 pub(crate) use listeners::Listener;
 pub(crate) use reference::reference;

@@ -13,7 +13,7 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
         "The id of the cluster, when the data directory is new; also taken from `CLUSTER_ID`. Without it one is \
          invented and kept. It must match what the data directory says.",
     )
-    .check(Check::Text(check_cluster_id, "1 to 64 of A-Z a-z 0-9 _ -")),
+    .check(Check::Text(check_cluster_id, "1 to 64 of A-Z a-z 0-9 _ - + / =")),
     Key::broker(
         "ottla.durability",
         String,
@@ -109,12 +109,12 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
 /// What acks=all may wait for.
 pub(super) const DURABILITIES: &[&str] = &["fsync", "kafka"];
 
-/// The characters of Kafka's ids, and a length that fits into any table.
+/// The characters of Kafka's ids, those of ordinary base64, which some programs make them with, and a length that fits into any table.
 fn check_cluster_id(text: &str) -> Result<(), std::string::String> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+/=".contains(&byte);
     if (1..=64).contains(&text.len()) && text.bytes().all(legal) {
         Ok(())
     } else {
-        Err("A cluster id has 1 to 64 letters, digits, underscores and hyphens".into())
+        Err("A cluster id has 1 to 64 letters, digits and characters of _-+/=".into())
     }
 }

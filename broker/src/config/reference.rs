@@ -20,7 +20,7 @@ fn write_table(page: &mut String, keys: impl Iterator<Item = &'static ConfigKey>
         let default = if key.from_memory { "from memory" } else { key.default.unwrap_or("") };
         let changes = match key.update {
             Update::ReadOnly => "at start",
-            Update::ClusterWide | Update::Topic => "while running",
+            Update::ClusterWide | Update::PerBroker | Update::Topic => "while running",
         };
         let reason =
             key.default_only.map(|reason| format!(" Only the default is accepted: {reason}")).unwrap_or_default();

@@ -1,18 +1,21 @@
 //! Where settings come from, and which one wins.
 //!
-//! `--set key=value` beats the environment, which beats the file, which beats the default. What comes out holds keys of
-//! the table only, each with a value of its type; everything else became a warning or a reason not to start.
+//! `--set key=value` beats the environment, which beats the file, which beats what `OTTLA_DEFAULTS` names, which beats
+//! the default. What comes out holds keys of the table only, each with a value of its type; everything else became a
+//! warning or a reason not to start.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use state::cluster::Image;
 
 use super::broker_config::BrokerConfig;
+use super::first_topics::{self, FirstTopic};
 use super::layers::Layers;
 use super::unenforced::{self, Verdict};
-use super::{cgroup, environment, properties, table};
+use super::{cgroup, environment, limits, properties, size, table};
 
 /// A configuration file larger than this is something else.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -26,14 +29,17 @@ pub struct ConfigInput {
     pub environment: Vec<(String, String)>,
     /// A Java .properties file.
     pub file: Option<PathBuf>,
+    /// Another one, which every other source beats: how an image differs from a program started by hand.
+    pub defaults: Option<PathBuf>,
 }
 
 impl ConfigInput {
-    /// The command line and the environment of this process, and a file.
+    /// The command line and the environment of this process, and a file. `OTTLA_DEFAULTS` names the weakest.
     pub fn of_process(set: Vec<String>, file: Option<PathBuf>) -> ConfigInput {
         let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-        let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
-        ConfigInput { set, environment, file }
+        let environment: Vec<_> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        let defaults = std::env::var_os("OTTLA_DEFAULTS").filter(|path| !path.is_empty()).map(PathBuf::from);
+        ConfigInput { set, environment, file, defaults }
     }
 }
 
@@ -82,6 +88,8 @@ pub struct ConfigSource {
     settings: BTreeMap<&'static str, Setting>,
     /// Names of `controller.listener.names`: such listeners are not opened.
     pub(crate) controller_listeners: Vec<String>,
+    /// What `create.topics` asks for.
+    pub(crate) first_topics: Vec<FirstTopic>,
     /// What the cgroup grants, if it limits memory.
     pub(crate) cgroup_bytes: Option<u64>,
 }
@@ -93,12 +101,14 @@ impl ConfigSource {
     /// Everything that is wrong, at once.
     pub fn load(input: &ConfigInput) -> Result<(ConfigSource, Vec<String>), ConfigError> {
         let mut reader = Reader::default();
-        let given = reader.collect(input);
+        let mut given = reader.collect(input);
+        reader.take_first_topics(&mut given);
         for (name, setting) in given {
             reader.take(&name, setting);
         }
         reader.warn_of_hidden_names();
         reader.config.cgroup_bytes = cgroup::memory_limit(Path::new("/"));
+        reader.check_memory();
         if reader.problems.is_empty() {
             // What single values cannot show: listeners, directories, numbers that contradict each other.
             match BrokerConfig::build(Layers::fixed(&reader.config)) {
@@ -126,6 +136,16 @@ impl ConfigSource {
         Layers::fixed(self).value(name).map(|value| value.to_string()).unwrap_or_default()
     }
 
+    /// Where clients connect first.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or with the name of the listener's host.
+    pub(crate) fn first_listener(&self) -> Result<SocketAddr, String> {
+        let config = BrokerConfig::build(Layers::fixed(self)).map_err(|problems| problems.join("; "))?;
+        let listener = config.listeners.first().ok_or("there is no listener")?;
+        listener.bind_address().map_err(|error| format!("{listener}: {error}"))
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Setting> {
         self.settings.get(name)
     }
@@ -149,24 +169,11 @@ struct Reader {
 impl Reader {
     /// All settings by name, the strongest of each.
     fn collect(&mut self, input: &ConfigInput) -> BTreeMap<String, Setting> {
-        let mut given = BTreeMap::new();
-        if let Some(path) = &input.file {
-            match read_file(path) {
-                Ok(properties) => given.extend(properties.into_iter().map(|property| {
-                    let origin = Origin::File(path.clone(), property.line);
-                    (property.key, Setting { value: property.value, origin })
-                })),
-                Err(problem) => self.problems.push(format!("{}: {problem}", path.display())),
-            }
-        }
-        // Sorted, so that the outcome does not depend on the order of the environment when two variables mean one key.
-        let mut variables: Vec<_> = input.environment.iter().collect();
-        variables.sort();
-        for (variable, value) in variables {
-            if let Some(key) = environment::key_of(variable, value) {
-                let origin = Origin::Environment(variable.clone());
-                given.insert(key, Setting { value: value.clone(), origin });
-            }
+        let mut given = self.read(input.file.as_deref());
+        let (found, problems) = environment::settings(&input.environment);
+        self.problems.extend(problems);
+        for environment::Found { key, value, variable } in found {
+            given.insert(key, Setting { value, origin: Origin::Environment(variable) });
         }
         for assignment in &input.set {
             match assignment.split_once('=') {
@@ -177,7 +184,51 @@ impl Reader {
                 _ => self.problems.push(format!("--set {assignment}: write it as key=value")),
             }
         }
+        for (key, setting) in self.read(input.defaults.as_deref()) {
+            // Where somebody says what to advertise, where to listen follows from it.
+            if key != "listeners" || !given.contains_key("advertised.listeners") {
+                given.entry(key).or_insert(setting);
+            }
+        }
         given
+    }
+
+    fn read(&mut self, path: Option<&Path>) -> BTreeMap<String, Setting> {
+        let Some(path) = path else { return BTreeMap::new() };
+        let setting = |property: properties::Property| {
+            let origin = Origin::File(path.into(), property.line);
+            (property.key, Setting { value: property.value, origin })
+        };
+        match read_file(path) {
+            Ok(properties) => properties.into_iter().map(setting).collect(),
+            Err(problem) => {
+                self.problems.push(format!("{}: {problem}", path.display()));
+                BTreeMap::new()
+            }
+        }
+    }
+
+    /// Takes what asks for topics at start: it is work to do once, and no setting.
+    fn take_first_topics(&mut self, given: &mut BTreeMap<String, Setting>) {
+        let separator = given.remove("create.topics.separator").map(|setting| setting.value);
+        let Some(Setting { value, origin }) = given.remove("create.topics") else { return };
+        match first_topics::parse(&value, separator.as_deref()) {
+            Ok(topics) => self.config.first_topics = topics,
+            Err(problem) => self.problems.push(format!("create.topics ({origin}): {problem}")),
+        }
+    }
+
+    /// Whether there is memory enough to work in.
+    fn check_memory(&mut self) {
+        let Some(granted) = self.config.cgroup_bytes else { return };
+        let setting = self.config.get("ottla.memory.limit");
+        let configured = setting.and_then(|setting| size::parse_size(&setting.value));
+        let place = self.config.place("ottla.memory.limit");
+        match limits::doubt_of_memory(granted, configured) {
+            Some(limits::Doubt::TooLittle(text)) => self.problems.push(text),
+            Some(limits::Doubt::TooMuch(text)) => self.warnings.push(format!("{place}: {text}")),
+            None => {}
+        }
     }
 
     fn take(&mut self, name: &str, setting: Setting) {
@@ -257,7 +308,7 @@ mod tests {
         std::fs::write(on_disk.path(), file).unwrap();
         let environment = environment.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let set = set.iter().map(|text| text.to_string()).collect();
-        (ConfigInput { set, environment, file: Some(on_disk.path().into()) }, on_disk)
+        (ConfigInput { set, environment, file: Some(on_disk.path().into()), defaults: None }, on_disk)
     }
 
     fn load(set: &[&str], environment: &[(&str, &str)], file: &str) -> Result<(ConfigSource, Vec<String>), String> {

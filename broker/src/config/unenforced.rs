@@ -68,6 +68,7 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("zookeeper.*", NoEffect(ZOOKEEPER)),
     ("kraft.mode", NoEffect("there is no other mode")),
     ("enable.kraft", NoEffect("there is no other mode")),
+    ("kraft.bootstrap.scram.users", Refused(SASL)),
     ("skip.kraft.storage.init", NoEffect("the data directory needs no formatting")),
     ("leader.imbalance.*", NoEffect(REPLICATION)),
     ("auto.leader.rebalance.enable", NoEffect(REPLICATION)),
@@ -188,8 +189,6 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("telemetry.max.bytes", NoEffect(METRICS)),
     ("confluent.*", NoEffect("it belongs to Confluent's distribution")),
     ("log4j.*", NoEffect("there is no log4j; set ottla.log.level")),
-    ("create.topics", Refused("topics are not created from the environment; use `ottla topic create`")),
-    ("create.topics.separator", NoEffect("topics are not created from the environment")),
     ("unstable.*", NoEffect("only released versions are served")),
 ];
 

@@ -41,21 +41,32 @@ pub(crate) fn validate_topic_configs(
     Ok(())
 }
 
-/// Checks the dynamic settings of one broker, or of all of them.
+/// Checks the dynamic settings of one broker, `broker`, or of all of them.
 ///
 /// # Errors
 /// As [`validate_topic_configs`]; also `INVALID_REQUEST` for keys that cannot change while a broker runs.
-pub(crate) fn validate_broker_configs(overrides: &BTreeMap<String, String>) -> Result<(), Refusal> {
+pub(crate) fn validate_broker_configs(
+    broker: Option<&BrokerConfig>,
+    overrides: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
     for (name, text) in overrides {
         let key = table::broker_key(name).ok_or_else(|| unknown("broker", name, &mut table::broker_keys()))?;
         match key.update {
             Update::ClusterWide => {}
+            Update::PerBroker if broker.is_some() => {}
+            Update::PerBroker => {
+                let message = format!("Cannot update these configs at default cluster level: {name}");
+                return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+            }
             Update::ReadOnly | Update::Topic => {
                 let message = format!("Cannot update these configs dynamically: {name}");
                 return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
             }
         }
         key.parse_supported(text).map_err(invalid)?;
+        if let ("advertised.listeners", Some(broker)) = (key.name, broker) {
+            broker.check_advertised(text).map_err(|problem| invalid(format!("{name}: {problem}")))?;
+        }
     }
     Ok(())
 }
@@ -104,9 +115,16 @@ mod tests {
 
     #[test]
     fn brokers_change_only_what_may_change_while_they_run() {
-        assert_eq!(validate_broker_configs(&overrides(&[("log.retention.ms", "5")])), Ok(()));
+        let broker = BrokerConfig::build(Layers::fixed(&ConfigSource::default())).unwrap();
+        let check = |pairs: &[(&str, &str)]| validate_broker_configs(Some(&broker), &overrides(pairs));
+        assert_eq!(check(&[("log.retention.ms", "5")]), Ok(()));
+        assert_eq!(check(&[("advertised.listeners", "PLAINTEXT://kafka:32768")]), Ok(()));
+        let stranger = check(&[("advertised.listeners", "BROKER://kafka:1")]).unwrap_err();
+        assert!(stranger.message.contains("there are PLAINTEXT"), "{}", stranger.message);
+        let everywhere = overrides(&[("advertised.listeners", "PLAINTEXT://kafka:1")]);
+        assert!(validate_broker_configs(None, &everywhere).unwrap_err().message.contains("default cluster level"));
         for (name, code) in [("log.dirs", ErrorCode::INVALID_REQUEST), ("no.such.key", ErrorCode::INVALID_CONFIG)] {
-            assert_eq!(validate_broker_configs(&overrides(&[(name, "5")])).unwrap_err().error, code);
+            assert_eq!(check(&[(name, "5")]).unwrap_err().error, code);
         }
     }
 }

@@ -147,9 +147,8 @@ pub(crate) async fn apply(context: &Context, alteration: ConfigAlteration, valid
     let result = image.altered_configs(&alteration)?;
     match &alteration.resource {
         ConfigResource::Topic(_) => config::validate_topic_configs(&context.broker.config(), &result)?,
-        ConfigResource::Broker(_) | ConfigResource::DefaultBroker => {
-            config::validate_broker_configs(&result)?;
-        }
+        ConfigResource::Broker(_) => config::validate_broker_configs(Some(&context.broker.config()), &result)?,
+        ConfigResource::DefaultBroker => config::validate_broker_configs(None, &result)?,
         ConfigResource::Group(_) => {}
     }
     if validate_only {
