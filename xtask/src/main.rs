@@ -1,12 +1,14 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
 //! `oracle` starts a real Apache Kafka and its tools, `tidy` checks the rules of the house, `test` is the one
-//! command that decides whether a change is good, `crash` kills a broker thousands of times. Everything here is plain
-//! std: it compiles in seconds on a new machine, and it must not depend on the crates it judges.
+//! command that decides whether a change is good, `image` builds the container image, `crash` kills a broker thousands
+//! of times. Everything here is plain std: it compiles in seconds on a new machine, and it must not depend on the crates
+//! it judges.
 //!
 //! Start at [`main`]: one line per command.
 
 mod crash;
+mod image;
 mod mutants;
 mod oracle;
 mod paths;
@@ -20,6 +22,7 @@ usage: cargo xtask <command>
 
   test [--quick] [--list] [NAME...]   every check there is, or those whose name starts with NAME
   tidy                                the rules of the house: imports, sizes, names, words
+  image [test] [--target x86_64|aarch64]   the container image, as a tar that every engine loads
   crash [KILLS]                       the crash test for as long as that many kills take
   mutants [NAME...]                   planted bugs, each of which a test has to notice
   oracle <command>                    a real Apache Kafka, its tools and its message schemas
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         "crash" => crash::run(rest),
+        "image" => image::run(rest),
         "mutants" => mutants::run(rest),
         "oracle" => oracle::run(rest),
         "tidy" => tidy::run(),

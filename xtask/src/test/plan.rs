@@ -67,6 +67,13 @@ const TABLE: &[Row] = &[
     },
     Row { name: "alerts", command: &["k8s/alerts/run"], needs: &["promtool"], timeout_s: 60, quick: false },
     Row {
+        name: "image",
+        command: &["cargo", "xtask", "image", "test"],
+        needs: &["musl-gcc", "apt-get", "podman", "runc"],
+        timeout_s: 1500,
+        quick: false,
+    },
+    Row {
         name: "doc",
         command: &["cargo", "test", "--locked", "--workspace", "--doc"],
         needs: &[],

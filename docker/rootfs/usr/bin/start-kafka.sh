@@ -1,0 +1,3 @@
+#!/bin/sh
+# What the wurstmeister/kafka image runs.
+exec /opt/ottla/run "$@"

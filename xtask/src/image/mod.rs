@@ -1,0 +1,166 @@
+//! `cargo xtask image`: the container image, written by our own code, so that neither a Docker engine nor a registry is
+//! needed.
+//!
+//! The same commit gives the same bytes: times are the commit's, entries are sorted. Start at [`run`]; `layer.rs` says
+//! what is inside, `archive.rs` in which form, `programs.rs` where the programs come from.
+
+mod archive;
+mod layer;
+mod programs;
+mod sha256;
+mod tar;
+
+use crate::{paths, test::process};
+use archive::Facts;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Larger than this is a defect.
+const IMAGE_BYTES_MAX: usize = 20 << 20;
+/// For the tests that run the image.
+const TEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// A machine that the image can be for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    X86_64,
+    Aarch64,
+}
+
+impl Target {
+    fn parse(word: &str) -> Result<Target, String> {
+        match word {
+            "x86_64" | "amd64" => Ok(Target::X86_64),
+            "aarch64" | "arm64" => Ok(Target::Aarch64),
+            other => Err(format!("image: no target {other}; there are x86_64 and aarch64")),
+        }
+    }
+
+    fn of_this_machine() -> Target {
+        if cfg!(target_arch = "aarch64") { Target::Aarch64 } else { Target::X86_64 }
+    }
+
+    fn triple(self) -> &'static str {
+        match self {
+            Target::X86_64 => "x86_64-unknown-linux-musl",
+            Target::Aarch64 => "aarch64-unknown-linux-musl",
+        }
+    }
+
+    /// Debian's name of the architecture, which is also that of containers.
+    fn debian(self) -> &'static str {
+        match self {
+            Target::X86_64 => "amd64",
+            Target::Aarch64 => "arm64",
+        }
+    }
+
+    fn packages(self) -> &'static str {
+        if self == Target::of_this_machine() { "musl-tools" } else { "gcc-aarch64-linux-gnu (or its counterpart)" }
+    }
+
+    /// Variables for cargo: who compiles the C parts, and who links.
+    fn tool_chain(self) -> Result<Vec<(String, String)>, String> {
+        let triple = self.triple().replace('-', "_");
+        let compiler = format!("CC_{triple}");
+        if std::env::var_os(&compiler).is_some() {
+            return Ok(Vec::new());
+        }
+        if self == Target::of_this_machine() {
+            return Ok(vec![(compiler, "musl-gcc".to_owned())]);
+        }
+        tools_for_another_machine(&triple, compiler, self)
+    }
+}
+
+/// Debian has no musl for another machine, so the C parts are compiled against glibc's headers and linked with musl's
+/// library, which rustc brings along.
+fn tools_for_another_machine(triple: &str, compiler: String, target: Target) -> Result<Vec<(String, String)>, String> {
+    let gcc = match target {
+        Target::X86_64 => "x86_64-linux-gnu-gcc",
+        Target::Aarch64 => "aarch64-linux-gnu-gcc",
+    };
+    let linker = format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase());
+    Ok(vec![(compiler, gcc.to_owned()), (linker, gcc.to_owned())])
+}
+
+#[derive(Default)]
+struct Request {
+    target: Option<Target>,
+    /// Where the layer alone goes, for the Dockerfile.
+    layer: Option<PathBuf>,
+    profile: Option<String>,
+    test: bool,
+}
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let request = parse(args)?;
+    let target = request.target.unwrap_or(Target::of_this_machine());
+    let profile = request.profile.as_deref().unwrap_or("release");
+    let (programs, busybox_version) = programs::gather(target, profile)?;
+    let facts = facts(target, busybox_version);
+    let layer = layer::build(programs, facts.mtime_s)?;
+    if let Some(path) = &request.layer {
+        fs::write(path, &layer).map_err(|e| format!("{}: {e}", path.display()))?;
+        println!("{} {} bytes", path.display(), layer.len());
+        return Ok(());
+    }
+    let image = archive::build(&layer, &facts)?;
+    let path = paths::target().join("image").join(format!("ottla-{}-{}.tar", facts.version, target.debian()));
+    fs::write(&path, &image).map_err(|e| format!("{}: {e}", path.display()))?;
+    println!("{} {} bytes sha256:{}", path.display(), image.len(), sha256::hex(&image));
+    if image.len() > IMAGE_BYTES_MAX {
+        return Err(format!("image: {} bytes, at most {IMAGE_BYTES_MAX}", image.len()));
+    }
+    if request.test { test(&path, &facts) } else { Ok(()) }
+}
+
+fn parse(args: &[String]) -> Result<Request, String> {
+    let mut request = Request::default();
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("image: {word} needs a value"));
+        match word.as_str() {
+            "test" => request.test = true,
+            "--target" => request.target = Some(Target::parse(value()?)?),
+            "--layer" => request.layer = Some(PathBuf::from(value()?)),
+            "--profile" => request.profile = Some(value()?.clone()),
+            other => return Err(format!("image: unknown word {other}")),
+        }
+    }
+    Ok(request)
+}
+
+fn facts(target: Target, busybox_version: String) -> Facts {
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(args).env("TZ", "UTC").current_dir(paths::root()).stderr(Stdio::null());
+        let output = git.output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let date = ["show", "-s", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--format=%cd"];
+    Facts {
+        architecture: target.debian(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: git(&["rev-parse", "HEAD"]).unwrap_or_default(),
+        busybox_version,
+        // Sources without a history, as in a Dockerfile's context, are from the beginning of time.
+        created: git(&date).unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned()),
+        mtime_s: git(&["show", "-s", "--format=%ct"]).and_then(|text| text.parse().ok()).unwrap_or(0),
+    }
+}
+
+/// Runs the image as containers really run.
+fn test(path: &std::path::Path, facts: &Facts) -> Result<(), String> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--locked", "--test", "image", "--", "--test-threads", "2"]).current_dir(paths::root());
+    cargo.env("OTTLA_IMAGE", path).env("OTTLA_IMAGE_NAME", format!("ottla:{}", facts.version));
+    let child = cargo.spawn().map_err(|e| format!("cargo: {e}"))?;
+    match process::wait(child, TEST_TIMEOUT)? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(format!("image: the tests failed, {status}")),
+        None => Err(format!("image: the tests were not done after {} s", TEST_TIMEOUT.as_secs())),
+    }
+}
