@@ -50,7 +50,7 @@ const TABLE: &[Row] = &[
         timeout_s: 1200,
         quick: true,
     },
-    Row { name: "mutants", command: &["cargo", "xtask", "mutants"], needs: &["git"], timeout_s: 1200, quick: false },
+    Row { name: "mutants", command: &["cargo", "xtask", "mutants"], needs: &["git"], timeout_s: 1800, quick: false },
     Row {
         name: "schemas",
         command: &["cargo", "xtask", "oracle", "schemas"],
@@ -65,7 +65,7 @@ const TABLE: &[Row] = &[
         timeout_s: 1500,
         quick: false,
     },
-    Row { name: "alerts", command: &["k8s/alerts/run"], needs: &["promtool"], timeout_s: 60, quick: false },
+    Row { name: "alerts", command: &["k8s/alerts/run"], needs: &["dpkg-deb"], timeout_s: 180, quick: false },
     Row {
         name: "image",
         command: &["cargo", "xtask", "image", "test"],
