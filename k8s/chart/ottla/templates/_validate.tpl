@@ -93,7 +93,8 @@ on
 {{- if ne (int $values.replicaCount) 1 -}}
   {{- $problems = append $problems (printf "replicaCount: %v brokers would be as many clusters, because brokers do not replicate yet; set replicaCount=1 (and controller.replicaCount=1 where that is set)" $values.replicaCount) -}}
 {{- end -}}
-{{- range $name, $listener := $values.listeners -}}
+{{- range $name := list "client" "external" -}}
+  {{- $listener := get $values.listeners $name -}}
   {{- if and (hasKey $listener "protocol") (ne (upper (default "PLAINTEXT" $listener.protocol)) "PLAINTEXT") -}}
     {{- $problems = append $problems (printf "listeners.%s.protocol: encryption and authentication are not built yet; set it to PLAINTEXT" $name) -}}
   {{- end -}}
