@@ -59,6 +59,7 @@ pub(crate) enum Verb {
     Group(GroupVerb),
     Config(ConfigVerb),
     Cluster(OutputArgs),
+    Doctor(DoctorArgs),
 }
 
 /// Reads the command line of this process. Ends it, with help or with code 2 and a usage message, when there is nothing
@@ -132,6 +133,8 @@ enum Command {
     Config(ConfigVerb),
     /// Show the cluster and its brokers
     Cluster(OutputArgs),
+    /// Find out why clients cannot use a broker, and what to do about it
+    Doctor(DoctorArgs),
     /// Print a script that completes ottla's commands, as `source <(ottla completion bash)`
     Completion { shell: Shell },
 }
@@ -201,6 +204,8 @@ pub(crate) enum TopicVerb {
     Describe(TopicDescribeArgs),
     /// Delete topics and all their records
     Delete(TopicDeleteArgs),
+    /// Make topics what files declare: Strimzi's KafkaTopic, or a list under `topics:`
+    Apply(TopicApplyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -244,6 +249,33 @@ pub(crate) struct TopicDeleteArgs {
     /// Succeed when a topic does not exist
     #[arg(long)]
     pub(crate) if_exists: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopicApplyArgs {
+    /// A YAML or JSON file, a directory of them, or - for standard input; may be repeated
+    #[arg(short, long = "file", value_name = "FILE|DIR|-", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// How long one check may take; the round trip and the groups have three times as long
+    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub(crate) timeout_ms: u64,
+    /// Warn of groups that are at least so many records behind
+    #[arg(long, value_name = "RECORDS", default_value_t = 10_000, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) lag: i64,
+    /// Create no temporary topic: without the round trip, and without the look at the broker's clock
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -381,6 +413,7 @@ impl CommandLine {
             Command::Config(verb) => Verb::Config(verb),
             Command::Cluster(output) => Verb::Cluster(output),
             Command::Completion { shell } => return Ok(Invocation::Completion(shell)),
+            Command::Doctor(args) => Verb::Doctor(args),
         };
         let environment = environment.filter(|value| !value.is_empty());
         let bootstrap = bootstrap.or(environment).unwrap_or_else(|| DEFAULT_BOOTSTRAP.into());
@@ -496,6 +529,8 @@ mod tests {
             "--set a",
             "topic create",
             "topic create t --partitions 0",
+            "topic apply",
+            "doctor --timeout-ms 1",
             "produce t --acks 2",
             "produce t --compression brotli",
             "produce t --idempotent --acks 1",

@@ -70,6 +70,6 @@ async fn show(cluster: &Cluster, args: &ConfigShowArgs) -> Outcome {
 
 async fn alter(cluster: &Cluster, entity: &EntityArgs, changes: Vec<Change>) -> Outcome {
     let (kind, name, text) = entity.entity();
-    configs::alter(cluster, kind, name, changes).await?;
+    configs::alter(cluster, kind, name, changes, false).await?;
     say(&format!("changed the settings of {text}\n"))
 }

@@ -55,6 +55,14 @@ impl Failure {
         text
     }
 
+    /// What happened and what can be done, in one line.
+    pub(crate) fn with_cure(&self) -> String {
+        match self.cure() {
+            Some(cure) => format!("{self}; {cure}"),
+            None => self.to_string(),
+        }
+    }
+
     /// What to do about it, if there is something.
     pub(crate) fn cure(&self) -> Option<&'static str> {
         match self {

@@ -11,6 +11,7 @@ mod arguments;
 mod cluster;
 mod config;
 mod consume;
+mod doctor;
 mod faces;
 mod failure;
 mod group;
@@ -20,6 +21,7 @@ mod produce;
 mod stdin;
 mod table;
 mod topic;
+mod topic_apply;
 
 use std::process::ExitCode;
 
@@ -37,7 +39,12 @@ const CLIENT_ID: &str = "ottla-cli";
 /// Runs a tool to its end. Answers 0 when it did what it was asked to, 1 when it could not.
 pub fn run(tool: Tool) -> ExitCode {
     let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(work(&tool)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(work(&tool));
+            // A look-up of a name may still hang in the operating system, and nobody waits for it any more.
+            runtime.shutdown_background();
+            outcome
+        }
         Err(error) => Err(error.into()),
     };
     match outcome {
@@ -51,7 +58,11 @@ pub fn run(tool: Tool) -> ExitCode {
 }
 
 async fn work(tool: &Tool) -> Outcome {
-    let cluster = Cluster::connect(&tool.bootstrap, CLIENT_ID).await?;
+    let cluster = match &tool.verb {
+        // It is for when nothing connects.
+        Verb::Doctor(args) => return doctor::run(&tool.bootstrap, args).await,
+        _ => Cluster::connect(&tool.bootstrap, CLIENT_ID).await?,
+    };
     match &tool.verb {
         Verb::Topic(verb) => topic::run(&cluster, verb).await,
         Verb::Produce(args) => produce::run(&cluster, args).await,
@@ -59,6 +70,7 @@ async fn work(tool: &Tool) -> Outcome {
         Verb::Group(verb) => group::run(&cluster, verb).await,
         Verb::Config(verb) => config::run(&cluster, verb).await,
         Verb::Cluster(output) => cluster::run(&cluster, *output).await,
+        Verb::Doctor(args) => doctor::run(&tool.bootstrap, args).await,
     }
 }
 

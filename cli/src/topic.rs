@@ -15,6 +15,7 @@ use crate::arguments::{TopicCreateArgs, TopicDeleteArgs, TopicDescribeArgs, Topi
 use crate::failure::Outcome;
 use crate::output::{commas, or_nothing, print_as, say};
 use crate::table::Table;
+use crate::topic_apply;
 
 pub(crate) async fn run(cluster: &Cluster, verb: &TopicVerb) -> Outcome {
     match verb {
@@ -22,6 +23,7 @@ pub(crate) async fn run(cluster: &Cluster, verb: &TopicVerb) -> Outcome {
         TopicVerb::List(args) => list(cluster, args).await,
         TopicVerb::Describe(args) => describe(cluster, args).await,
         TopicVerb::Delete(args) => delete(cluster, args).await,
+        TopicVerb::Apply(args) => topic_apply::run(cluster, args).await,
     }
 }
 
@@ -37,7 +39,7 @@ async fn create(cluster: &Cluster, args: &TopicCreateArgs) -> Outcome {
         configs: args.config.iter().map(config).collect(),
         ..Default::default()
     };
-    let topic = match topics::create(cluster, topic).await {
+    let topic = match topics::create(cluster, topic, false).await {
         Err(error) if error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) && args.if_not_exists => {
             return say(&format!("topic {} exists already\n", args.name));
         }
@@ -151,7 +153,7 @@ async fn describe_one(cluster: &Cluster, name: &str) -> Result<DescribedTopic, C
 }
 
 /// The settings made for this topic alone.
-async fn configs(cluster: &Cluster, name: &str) -> Result<BTreeMap<String, Option<String>>, ClientError> {
+pub(crate) async fn configs(cluster: &Cluster, name: &str) -> Result<BTreeMap<String, Option<String>>, ClientError> {
     let described = admin::configs::describe(cluster, Kind::Topic, name).await?;
     let set = described.configs.into_iter().filter(|config| config.config_source == source::TOPIC);
     Ok(set.map(|config| (config.name, config.value)).collect())

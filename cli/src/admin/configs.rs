@@ -70,11 +70,17 @@ pub(crate) async fn describe(cluster: &Cluster, kind: Kind, name: &str) -> Resul
     Ok(result)
 }
 
-/// Changes settings of one resource, all or none.
+/// Changes settings of one resource, all or none; with `validate_only` the broker only says whether it would.
 ///
 /// # Errors
 /// The broker's, with its words.
-pub(crate) async fn alter(cluster: &Cluster, kind: Kind, name: &str, changes: Vec<Change>) -> Result<(), ClientError> {
+pub(crate) async fn alter(
+    cluster: &Cluster,
+    kind: Kind,
+    name: &str,
+    changes: Vec<Change>,
+    validate_only: bool,
+) -> Result<(), ClientError> {
     let change =
         |(name, value): Change| AlterableConfig { name, config_operation: if value.is_some() { 0 } else { 1 }, value };
     let resource = AlterConfigsResource {
@@ -82,7 +88,7 @@ pub(crate) async fn alter(cluster: &Cluster, kind: Kind, name: &str, changes: Ve
         resource_name: name.into(),
         configs: changes.into_iter().map(change).collect(),
     };
-    let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only };
     let answer = connection(cluster, kind, name).await?.send(&request).await?;
     for result in answer.responses {
         let what = format!("the settings of {kind:?} {name}");

@@ -41,12 +41,16 @@ pub(crate) async fn list(cluster: &Cluster) -> Result<Vec<TopicName>, ClientErro
     Ok(names)
 }
 
-/// Makes one topic.
+/// Makes one topic; with `validate_only` the broker only says whether it would.
 ///
 /// # Errors
 /// The broker's, with its words.
-pub(crate) async fn create(cluster: &Cluster, topic: CreatableTopic) -> Result<CreatableTopicResult, ClientError> {
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, ..Default::default() };
+pub(crate) async fn create(
+    cluster: &Cluster,
+    topic: CreatableTopic,
+    validate_only: bool,
+) -> Result<CreatableTopicResult, ClientError> {
+    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, validate_only };
     let code = |answer: &CreateTopicsResponse| answer.topics.first().map_or(ErrorCode::NONE, |topic| topic.error_code);
     let answer = cluster.admin(&request, code).await?;
     let result = answer.topics.into_iter().next().unwrap_or_default();
@@ -76,7 +80,8 @@ pub(crate) async fn delete(
     Ok(answer.responses.into_iter().map(result).collect())
 }
 
-/// Gives a topic more partitions; `count` is how many there are to be in all. `replicas` says where the new ones go.
+/// Gives a topic more partitions; `count` is how many there are to be in all. `replicas` says where the new ones go. With
+/// `validate_only` the broker only says whether it would.
 ///
 /// # Errors
 /// The broker's, with its words.
@@ -85,6 +90,7 @@ pub(crate) async fn grow(
     name: &str,
     count: i32,
     replicas: Option<Vec<Vec<i32>>>,
+    validate_only: bool,
 ) -> Result<(), ClientError> {
     let assignment = |broker_ids| CreatePartitionsAssignment { broker_ids };
     let topic = CreatePartitionsTopic {
@@ -92,7 +98,7 @@ pub(crate) async fn grow(
         count,
         assignments: replicas.map(|replicas| replicas.into_iter().map(assignment).collect()),
     };
-    let request = CreatePartitionsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, validate_only: false };
+    let request = CreatePartitionsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, validate_only };
     let code =
         |answer: &CreatePartitionsResponse| answer.results.first().map_or(ErrorCode::NONE, |topic| topic.error_code);
     for result in cluster.admin(&request, code).await?.results {

@@ -208,7 +208,7 @@ fn settings(list: &str) -> Result<Vec<Change>, Failure> {
 }
 
 async fn alter(cluster: &Cluster, entity: &Entity<'_>, name: &str, changes: Vec<Change>) -> Outcome {
-    configs::alter(cluster, entity.kind, name, changes).await?;
+    configs::alter(cluster, entity.kind, name, changes, false).await?;
     match name {
         "" => say(&format!("Completed updating default config for {} in the cluster.\n", entity.kinds)),
         name => say(&format!("Completed updating config for {} {name}.\n", singular(entity.kinds))),

@@ -143,7 +143,7 @@ async fn create(cluster: &Cluster, parsed: &Parsed) -> Outcome {
         assignments: assignment.into_iter().flatten().enumerate().map(place).collect(),
         configs: settings,
     };
-    match topics::create(cluster, topic).await {
+    match topics::create(cluster, topic, false).await {
         Ok(_) => say(&format!("Created topic {name}.\n")),
         Err(error) if error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) && parsed.has("if-not-exists") => Ok(()),
         Err(error) => Err(error.into()),
@@ -205,7 +205,7 @@ async fn alter(cluster: &Cluster, parsed: &Parsed) -> Outcome {
     for topic in found {
         let present = cluster.topic(&topic.name).await?.partitions.len();
         let replicas = assignment.as_ref().map(|all| all.iter().skip(present).cloned().collect());
-        topics::grow(cluster, &topic.name, count, replicas).await?;
+        topics::grow(cluster, &topic.name, count, replicas, false).await?;
     }
     Ok(())
 }
