@@ -184,7 +184,21 @@ fn what_is_no_kafka_is_named_with_the_cure() {
         let _ = stream.read(&mut [0; 512]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
-    assert!(failure(&web, "protocol").contains("speaks HTTP"));
+    // One that says so at once, and one that waits for the end of a line first.
+    let patient = fake(|mut stream| {
+        let mut heard = Vec::new();
+        let mut byte = [0];
+        while stream.read_exact(&mut byte).is_ok() {
+            heard.push(byte[0]);
+            if heard.ends_with(b"\r\n\r\n") {
+                let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+                return;
+            }
+        }
+    });
+    for web in [web, patient] {
+        assert!(failure(&web, "protocol").contains("speaks HTTP"));
+    }
     let shell = fake(|mut stream| {
         let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\nFAIL  fake\r\n");
         let _ = stream.read_to_end(&mut Vec::new());

@@ -2,7 +2,7 @@
 //!
 //! Kafka's frames begin with a length, so a client that is on a wrong port waits for, or refuses, a frame of gigabytes:
 //! the bytes `HTTP` are 1.2 GB, a TLS record is 369 MB. Here the first bytes are read for what they are. A server that
-//! says nothing is asked a second time, in TLS.
+//! says nothing is asked again, in TLS and in HTTP: some wait for the end of a line that never comes.
 
 use std::fmt;
 use std::io;
@@ -31,6 +31,9 @@ const VERSION: i16 = 0;
 /// Comes back in the answer, and is unlikely to by chance.
 const CORRELATION_ID: i32 = 0x0771_a001;
 
+/// What every HTTP server answers.
+const HTTP_HELLO: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+
 /// What a port speaks.
 pub(super) enum Language {
     Kafka {
@@ -46,7 +49,7 @@ pub(super) enum Language {
     Other(Vec<u8>),
 }
 
-/// Finds out, within twice `limit`.
+/// Finds out, within a few times `limit`.
 pub(super) async fn language(stream: TcpStream, peer: SocketAddr, limit: Duration) -> Language {
     let hello: Vec<u8> =
         frame::encode_request(&ApiVersionsRequest::default(), VERSION, CORRELATION_ID, Some(CLIENT_ID))
@@ -60,11 +63,16 @@ pub(super) async fn language(stream: TcpStream, peer: SocketAddr, limit: Duratio
     if !matches!(heard, Language::Closed | Language::Silent(_)) {
         return heard;
     }
-    let Ok(stream) = connect(peer, limit).await else { return heard };
-    match timeout(limit, ask(stream, &tls_hello())).await {
-        Ok(Ok(answer)) if is_tls(&answer) => Language::Tls,
-        _ => heard,
+    for question in [tls_hello(), HTTP_HELLO.to_vec()] {
+        let Ok(stream) = connect(peer, limit).await else { return heard };
+        let answer = timeout(limit, ask(stream, &question)).await;
+        if let Ok(Ok(answer)) = answer
+            && let language @ (Language::Tls | Language::Http) = classify(&answer)
+        {
+            return language;
+        }
     }
+    heard
 }
 
 /// Says `hello` and hears the answer: until its end if it is a frame, else what comes at once.

@@ -50,7 +50,8 @@ pub(super) fn partitions(metadata: &MetadataResponse) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let topics = metadata.topics.len();
-        findings.push(Finding::ok(CHECK, format!("{all} of {topics} topics, each with its leader and in sync")));
+        findings
+            .push(Finding::ok(CHECK, format!("{all} partitions of {topics} topics, each with its leader and in sync")));
     }
     findings
 }
