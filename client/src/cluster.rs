@@ -46,7 +46,12 @@ impl Cluster {
     /// # Errors
     /// When none does.
     pub async fn connect(bootstrap: &str, client_id: &str) -> Result<Cluster, ClientError> {
-        let bootstrap = bootstrap.split(',').map(str::trim).filter(|address| !address.is_empty());
+        // As in Kafka's clients, an address may come with the name of its listener: PLAINTEXT://host:port.
+        let bootstrap = bootstrap.split(',').map(|address| match address.split_once("://") {
+            Some((_, address)) => address.trim(),
+            None => address.trim(),
+        });
+        let bootstrap = bootstrap.filter(|address| !address.is_empty());
         let cluster = Cluster {
             inner: Arc::new(Inner {
                 bootstrap: bootstrap.map(str::to_owned).collect(),

@@ -128,7 +128,7 @@ fn parse(text: &str) -> BTreeMap<&str, &str> {
 
 /// Cluster ids come from people, too. They travel in answers and files, so they must be one plain word.
 fn check_cluster_id(id: &str) -> Result<&str, RaftError> {
-    let plain = id.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '=' | '#' | '\\'));
+    let plain = id.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '#' | '\\'));
     if id.is_empty() || id.len() > 128 || !plain {
         let reason = format!("cluster id {id:?} is not a word of 1 to 128 printable ASCII characters");
         return Err(RaftError::Config(reason));
