@@ -70,12 +70,7 @@ fn advertising(host: &'static str, port: Option<u16>) -> String {
         while let Some((key, id)) = read_request(&mut stream) {
             let answer = match (key, port) {
                 (ApiVersionsRequest::KEY, _) => {
-                    let api = |api_key, max_version| ApiVersion {
-                        api_key,
-                        min_version: 0,
-                        max_version,
-                        ..Default::default()
-                    };
+                    let api = |api_key, max_version| ApiVersion { api_key, min_version: 0, max_version };
                     let api_keys = vec![api(ApiVersionsRequest::KEY, 0), api(MetadataRequest::KEY, 4)];
                     frame::encode_response(key, 0, id, &ApiVersionsResponse { api_keys, ..Default::default() })
                 }
