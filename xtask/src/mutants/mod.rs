@@ -90,6 +90,8 @@ enum Verdict {
     Survived,
     /// The test did not end.
     Hung,
+    /// It proves nothing.
+    Uncompilable,
 }
 
 struct Row {
@@ -105,6 +107,7 @@ impl Row {
             Verdict::Caught => "caught by",
             Verdict::Survived => "SURVIVED",
             Verdict::Hung => "HANGS",
+            Verdict::Uncompilable => "DOES NOT COMPILE, and so nothing by",
         };
         format!("{name:<38} {:>6.1} s  {how} {package} {target} {test}", self.took.as_secs_f64())
     }
@@ -144,7 +147,10 @@ impl Bench {
     fn verdict(&self, plant: &'static Plant) -> Result<Verdict, String> {
         let log = self.logs.join(format!("{}.log", plant.name));
         let _planted = self.tree.plant(plant.file, plant.find, plant.replace)?;
-        self.build(target_of(plant), &log).map_err(|error| format!("{}: {error}", plant.name))?;
+        if let Err(error) = self.build(target_of(plant), &log) {
+            println!("{}: {error}", plant.name);
+            return Ok(Verdict::Uncompilable);
+        }
         Ok(match self.test(target_of(plant), &[plant.test], &log)? {
             None => Verdict::Hung,
             Some(status) if status.success() => Verdict::Survived,

@@ -87,7 +87,7 @@ pub(super) const PLANTS: &[Plant] = &[
         name: "ready-answers-overtake",
         file: "broker/src/server/writer.rs",
         find: "            Slot::Pending(pending) => pending.await,\n",
-        replace: "            Slot::Pending(pending) => {\n                if let Ok(Slot::Ready(next)) = slots.try_recv() {\n                    out.extend(next);\n                }\n                pending.await\n            }\n",
+        replace: "            Slot::Pending(pending) => {\n                let mut answers = match slots.try_recv() {\n                    Ok(Slot::Ready(next)) => next,\n                    _ => Vec::new(),\n                };\n                answers.extend(pending.await);\n                answers\n            }\n",
         package: "broker",
         target: "lib",
         test: "server::writer::tests::an_answer_that_is_ready_waits_for_those_before_it",
