@@ -147,3 +147,20 @@ impl DiskFile for WatchedFile {
         self.file.truncate(length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_one_flush_has_failed_no_other_is_tried() {
+        let (state, path) = (LogDirState::default(), Path::new("log"));
+        assert!(state.flush(path, || Err(Errno::IO.into())).is_err());
+        let mut tried = false;
+        let again = state.flush(path, || {
+            tried = true;
+            Ok(())
+        });
+        assert!(again.is_err() && !tried);
+    }
+}

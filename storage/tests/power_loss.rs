@@ -63,6 +63,43 @@ fn a_checkpoint_that_was_written_is_there_after_a_power_cut() {
     }
 }
 
+/// A kill at each point of a roll, a start that goes on in the segment it finds, and then a power cut: the segment's name
+/// may have been in the page cache alone.
+#[test]
+fn a_segment_that_is_found_after_a_kill_is_there_after_a_power_cut() {
+    for (kill, seed) in (0..20).flat_map(|kill| (0..CRASHES).map(move |seed| (kill, seed))) {
+        let (disk, mut rng) = (SimDisk::default(), Rng::with_seed(seed));
+        let open = || {
+            let dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data"), SharedLimits::default()).unwrap();
+            let log =
+                dir.open_log(&partition(0), topic_id(1), LogConfig { segment_bytes: 150, ..rig::config() }).unwrap();
+            (dir, log)
+        };
+        let append = |log: &PartitionLog| log.append_as_leader(plain(1, 7, b"v"), 0, AppendOrigin::Client, 7);
+        let (dir, log) = open();
+        append(&log).unwrap();
+        append(&log).unwrap();
+        log.flush().unwrap();
+        // So that nothing before the new segment has to be read again.
+        dir.checkpoint(std::iter::once(&log)).unwrap();
+        disk.fail_after(kill);
+        let _ = append(&log);
+        drop((dir, log));
+        disk.end_process();
+
+        let (dir, log) = open();
+        append(&log).unwrap();
+        let flushed = log.flush().unwrap();
+        drop((dir, log));
+        disk.restart(&mut rng);
+        let end = open().1.log_end_offset();
+        assert!(
+            end >= flushed,
+            "killed after {kill} changes, seed {seed}: {flushed} were flushed, and {end} are there"
+        );
+    }
+}
+
 struct Run {
     rng: Rng,
     disk: SimDisk,

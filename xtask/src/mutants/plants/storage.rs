@@ -59,8 +59,8 @@ pub(super) const PLANTS: &[Plant] = &[
         find: "if let Some(reason) = self.offline() {\n            let text",
         replace: "if let Some(reason) = self.offline().filter(|_| false) {\n            let text",
         package: "storage",
-        target: "disk_errors",
-        test: "the_first_failed_fsync_is_the_directorys_last",
+        target: "lib",
+        test: "log_dir_state::tests::after_one_flush_has_failed_no_other_is_tried",
         why: "a checkpoint claims what a disk has dropped",
     },
     Plant {
@@ -130,7 +130,7 @@ pub(super) const PLANTS: &[Plant] = &[
         replace: "    }\n    let names",
         package: "storage",
         target: "power_loss",
-        test: "nothing_that_was_flushed_is_ever_lost",
+        test: "a_segment_that_is_found_after_a_kill_is_there_after_a_power_cut",
         why: "a segment that was seen after a kill is gone after a power cut",
     },
     Plant {
@@ -270,7 +270,7 @@ pub(super) const PLANTS: &[Plant] = &[
         replace: "if batch.base_offset() > from {",
         package: "storage",
         target: "recovery",
-        test: "retries_are_known_after_any_stop",
+        test: "damaged_snapshots_are_made_up_for_from_the_log",
         why: "a retry after a crash is written twice",
     },
     Plant {
