@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{BrokerConfig, ConfigSource};
 use crate::controller;
 use crate::coordinator::Groups;
+use crate::declared_topics;
 use crate::disk_work::{self, Writers};
 use crate::fetch_session::SessionCache;
 use crate::http::{Health, Http, Phase};
@@ -239,6 +240,9 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     let addresses: Vec<_> = listeners.iter().map(|bound| bound.address).collect();
     let first_topics = broker.source.first_topics.clone();
     controller::create_first_topics(&broker, &first_topics).await;
+    if let Some(path) = broker.source.get("ottla.topics.file") {
+        declared_topics::apply(&broker, &path.value).await;
+    }
     for bound in listeners {
         tokio::spawn(server::serve(Arc::clone(&broker), bound, stopped.clone()));
     }

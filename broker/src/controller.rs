@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use protocol::{ErrorCode, Uuid};
-use state::cluster::{Applied, Command, Image, NewTopic, PartitionCounts, Refusal, Topic, TopicShape, place_topic};
+use state::cluster::{
+    Applied, Command, ConfigAlteration, ConfigResource, Image, MorePartitions, NewTopic, PartitionCounts, Refusal,
+    Topic, TopicShape, place_more_partitions, place_topic,
+};
 use tracing::{info, warn};
 
 use crate::broker::Broker;
-use crate::config::{FirstTopic, validate_topic_configs};
+use crate::config::{FirstTopic, validate_broker_configs, validate_topic_configs};
 use crate::coordinator::OFFSETS_TOPIC;
 use crate::error::propose_code;
 
@@ -57,7 +60,7 @@ pub(crate) async fn auto_create(broker: &Arc<Broker>, names: &BTreeSet<String>) 
         } else {
             let config = broker.config();
             let (partitions, replicas) = (config.num_partitions, config.default_replication_factor);
-            create(broker, name, partitions, replicas, BTreeMap::new()).await
+            create(broker, name, partitions, replicas, BTreeMap::new()).await.map_err(|refusal| refusal.error)
         };
         if let Err(code) = created {
             warn!(topic = name, error = %code, "a topic could not be created on first use");
@@ -73,12 +76,7 @@ pub(crate) async fn create_first_topics(broker: &Arc<Broker>, topics: &[FirstTop
     for topic in topics.iter().filter(|topic| broker.image().topic(&topic.name).is_none()) {
         let configs: BTreeMap<_, _> =
             topic.cleanup_policy.iter().map(|policy| ("cleanup.policy".to_string(), policy.clone())).collect();
-        let valid = validate_topic_configs(&broker.config(), &configs);
-        let created = match valid {
-            Ok(()) => create(broker, &topic.name, topic.partitions, topic.replication_factor, configs).await,
-            Err(refusal) => Err(refusal.error),
-        };
-        if let Err(error) = created {
+        if let Err(error) = create(broker, &topic.name, topic.partitions, topic.replication_factor, configs).await {
             let FirstTopic { name, partitions, replication_factor, .. } = topic;
             warn!(topic = name, partitions, replication_factor, %error, "a topic of create.topics could not be created");
         }
@@ -100,37 +98,89 @@ pub(crate) async fn offsets_topic(broker: &Arc<Broker>) -> Result<Arc<Topic>, Er
         ("segment.bytes".to_string(), config.offsets_topic_segment_bytes.to_string()),
     ]);
     let (partitions, replicas) = (config.offsets_topic_num_partitions, config.offsets_topic_replication_factor);
-    create(broker, OFFSETS_TOPIC, partitions, replicas, configs).await?;
+    create(broker, OFFSETS_TOPIC, partitions, replicas, configs).await.map_err(|refusal| refusal.error)?;
     broker.image().topic(OFFSETS_TOPIC).map(Arc::clone).ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)
 }
 
-async fn create(
+/// Creates a topic; −1 is the broker's default. One that exists by now is as good.
+///
+/// # Errors
+/// What is wrong with it, or why the metadata log did not take it.
+pub(crate) async fn create(
     broker: &Arc<Broker>,
     name: &str,
     partitions: i32,
     replication_factor: i16,
     configs: BTreeMap<String, String>,
-) -> Result<(), ErrorCode> {
-    let image = broker.image();
+) -> Result<(), Refusal> {
+    let (image, config) = (broker.image(), broker.config().clone());
     let shape = TopicShape { partitions, replication_factor, assignments: &[] };
-    let defaults = PartitionCounts { partitions, replication_factor };
-    let assignments = place_topic(&image, &shape, defaults, placement_seed(&image)).map_err(|refusal| refusal.error)?;
-    let topic = NewTopic { name: name.into(), id: new_topic_id()?, assignments, configs };
-    match first(propose(broker, Command::CreateTopics(vec![topic])).await?) {
+    let defaults =
+        PartitionCounts { partitions: config.num_partitions, replication_factor: config.default_replication_factor };
+    let assignments = place_topic(&image, &shape, defaults, placement_seed(&image))?;
+    let id = new_topic_id().map_err(|code| Refusal::new(code, "no random bytes for a topic id"))?;
+    let topic = NewTopic { name: name.into(), id, assignments, configs };
+    validate_topic_configs(&config, &topic.configs)?;
+    let partitions = topic.assignments.len();
+    match submit(broker, Command::CreateTopics(vec![topic])).await {
         Ok(()) => {
             info!(topic = name, partitions, "topic created");
             Ok(())
         }
-        // Somebody else was faster, which is as good.
         Err(refusal) if refusal.error == ErrorCode::TOPIC_ALREADY_EXISTS => Ok(()),
-        Err(refusal) => Err(refusal.error),
+        Err(refusal) => Err(refusal),
     }
 }
 
-/// The outcome of a command with one item.
-pub(crate) fn first(applied: Applied) -> Result<(), Refusal> {
-    let nothing = || Refusal::new(ErrorCode::UNKNOWN_SERVER_ERROR, "the metadata log gave no answer");
-    applied.into_items().into_iter().next().unwrap_or_else(|| Err(nothing()))
+/// Gives a topic more partitions, `count` in all; `chosen` are the brokers of each new one. With `validate_only` it only
+/// says whether it would.
+///
+/// # Errors
+/// What is wrong with it, or why the metadata log did not take it.
+pub(crate) async fn grow(
+    broker: &Arc<Broker>,
+    name: &str,
+    count: i32,
+    chosen: Option<&[Vec<i32>]>,
+    validate_only: bool,
+) -> Result<(), Refusal> {
+    let image = broker.image();
+    let topic = image.topic(name).ok_or_else(|| {
+        Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("The topic '{name}' does not exist."))
+    })?;
+    let assignments = place_more_partitions(&image, topic, count, chosen, placement_seed(&image))?;
+    if validate_only {
+        return Ok(());
+    }
+    let more = MorePartitions { topic_id: topic.id, count, assignments };
+    submit(broker, Command::CreatePartitions(vec![more])).await
+}
+
+/// Changes configurations when the result makes sense. With `validate_only` it only says whether it would.
+///
+/// # Errors
+/// What is wrong with it, or why the metadata log did not take it; nothing changed.
+pub(crate) async fn alter_configs(
+    broker: &Arc<Broker>,
+    alteration: ConfigAlteration,
+    validate_only: bool,
+) -> Result<(), Refusal> {
+    let result = broker.image().altered_configs(&alteration)?;
+    match &alteration.resource {
+        ConfigResource::Topic(_) => validate_topic_configs(&broker.config(), &result)?,
+        ConfigResource::Broker(_) => validate_broker_configs(Some(&broker.config()), &result)?,
+        ConfigResource::DefaultBroker => validate_broker_configs(None, &result)?,
+        ConfigResource::Group(_) => {}
+    }
+    if validate_only { Ok(()) } else { submit(broker, Command::AlterConfigs(vec![alteration])).await }
+}
+
+/// A command with one item.
+async fn submit(broker: &Arc<Broker>, command: Command) -> Result<(), Refusal> {
+    let not_taken = |code| Refusal::new(code, "the metadata log did not take the change");
+    let applied = propose(broker, command).await.map_err(not_taken)?;
+    let no_answer = || Refusal::new(ErrorCode::UNKNOWN_SERVER_ERROR, "the metadata log gave no answer");
+    applied.into_items().into_iter().next().unwrap_or_else(|| Err(no_answer()))
 }
 
 /// Where the placement of new replicas starts: it moves on with every topic, so that leaders spread.

@@ -10,6 +10,7 @@ pub mod config;
 mod context;
 mod controller;
 mod coordinator;
+mod declared_topics;
 mod disk_work;
 mod dispatch;
 mod error;

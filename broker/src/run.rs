@@ -63,8 +63,11 @@ fn runtime() -> std::io::Result<Runtime> {
 
 async fn serve(source: ConfigSource) -> Result<(), BrokerError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let ready_lines = source.start_text("ottla.ready.lines") == "true";
     let running = start(source).await?;
-    ready_lines::print(running.node_id());
+    if ready_lines {
+        ready_lines::print(running.node_id());
+    }
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: stopping"),
         _ = interrupt.recv() => info!("SIGINT: stopping"),

@@ -1,7 +1,7 @@
 //! Keys of our own, under `ottla.`. An unknown one is refused: here a typing error has no other broker to be meant for.
 
 use super::http_listener;
-use super::key::Kind::{Int, Long, String};
+use super::key::Kind::{Boolean, Int, Long, String};
 use super::key::{Check, ConfigKey as Key};
 use super::size::{check_size, check_volume_share};
 
@@ -96,6 +96,13 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
     )
     .check(Check::Text(check_size, "at least 16MiB"))
     .sized_by_memory(),
+    Key::broker(
+        "ottla.ready.lines",
+        Boolean,
+        "false",
+        "Whether standard output says what Kafka's log says when it serves, such as `[KafkaServer id=1] started`: \
+         Testcontainers and start scripts wait for it. The image's start scripts and `kafka-server-start` set it.",
+    ),
     Key::unset(
         "ottla.tail.cache.bytes",
         Long,
@@ -104,6 +111,13 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
     )
     .at_least(0)
     .sized_by_memory(),
+    Key::unset(
+        "ottla.topics.file",
+        String,
+        "Topics to make as a file declares them, before clients are served: YAML of Strimzi's KafkaTopic or a list of \
+         our own, as `ottla topic apply` takes it, or a directory of such files, of 1 MiB together. What cannot be done \
+         is told in the log with its line, and stops nothing else.",
+    ),
 ];
 
 /// What acks=all may wait for.

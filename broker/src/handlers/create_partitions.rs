@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use protocol::ErrorCode;
 use protocol::messages::CreatePartitionsRequest;
 use protocol::messages::create_partitions::*;
-use state::cluster::{Command, MorePartitions, Refusal, place_more_partitions};
+use state::cluster::Refusal;
 use tracing::info;
 
 use crate::context::Context;
-use crate::controller::{self, placement_seed};
+use crate::controller;
 
 /// Adds partitions to each topic, or only says whether it would (`validate_only`).
 pub(crate) async fn handle(context: Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
@@ -38,20 +38,11 @@ pub(crate) async fn handle(context: Context, request: CreatePartitionsRequest) -
 }
 
 async fn create(context: &Context, wanted: CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
-    let image = context.broker.image();
-    let topic = image.topic(&wanted.name).ok_or_else(|| {
-        let message = format!("The topic '{}' does not exist.", wanted.name);
-        Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message)
-    })?;
     let chosen: Option<Vec<Vec<i32>>> =
         wanted.assignments.map(|assignments| assignments.into_iter().map(|a| a.broker_ids).collect());
-    let assignments = place_more_partitions(&image, topic, wanted.count, chosen.as_deref(), placement_seed(&image))?;
-    if validate_only {
-        return Ok(());
+    controller::grow(&context.broker, &wanted.name, wanted.count, chosen.as_deref(), validate_only).await?;
+    if !validate_only {
+        info!(topic = wanted.name, partitions = wanted.count, client_id = context.client_id, "partitions added");
     }
-    let more = MorePartitions { topic_id: topic.id, count: wanted.count, assignments };
-    let proposed = controller::propose(&context.broker, Command::CreatePartitions(vec![more])).await;
-    controller::first(proposed.map_err(|code| Refusal::new(code, "the metadata log did not take the change"))?)?;
-    info!(topic = wanted.name, partitions = wanted.count, client_id = context.client_id, "partitions added");
     Ok(())
 }

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::ErrorCode;
 use protocol::messages::IncrementalAlterConfigsRequest;
 use protocol::messages::incremental_alter_configs::*;
-use state::cluster::{
-    Command, ConfigAlteration, ConfigChange, ConfigOperation, ConfigResource, Refusal, check_topic_name,
-};
+use state::cluster::{ConfigAlteration, ConfigChange, ConfigOperation, ConfigResource, Refusal, check_topic_name};
 use tracing::info;
 
 use super::broker_loggers::{self, BROKER_LOGGER};
@@ -143,20 +141,10 @@ pub(crate) fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<()
 /// # Errors
 /// What is wrong with it; nothing changed.
 pub(crate) async fn apply(context: &Context, alteration: ConfigAlteration, validate_only: bool) -> Result<(), Refusal> {
-    let image = context.broker.image();
-    let result = image.altered_configs(&alteration)?;
-    match &alteration.resource {
-        ConfigResource::Topic(_) => config::validate_topic_configs(&context.broker.config(), &result)?,
-        ConfigResource::Broker(_) => config::validate_broker_configs(Some(&context.broker.config()), &result)?,
-        ConfigResource::DefaultBroker => config::validate_broker_configs(None, &result)?,
-        ConfigResource::Group(_) => {}
-    }
-    if validate_only {
-        return Ok(());
-    }
     let resource = alteration.resource.to_string();
-    let proposed = controller::propose(&context.broker, Command::AlterConfigs(vec![alteration])).await;
-    controller::first(proposed.map_err(|code| Refusal::new(code, "the metadata log did not take the change"))?)?;
-    info!(resource, client_id = context.client_id, "configuration changed");
+    controller::alter_configs(&context.broker, alteration, validate_only).await?;
+    if !validate_only {
+        info!(resource, client_id = context.client_id, "configuration changed");
+    }
     Ok(())
 }

@@ -20,7 +20,10 @@ pub(crate) const STOP_FLAGS: &[Flag] = &[
     value("node-id", "n", "Not possible: kill the process that you mean"),
 ];
 
-/// The broker's file and settings.
+/// Whoever starts Kafka by this name reads of its start on standard output.
+const READY_LINES: &str = "ottla.ready.lines=true";
+
+/// The broker's file and settings, the later of which win.
 ///
 /// # Errors
 /// When no file is named.
@@ -29,7 +32,10 @@ pub(crate) fn broker(parsed: &Parsed) -> Result<(PathBuf, Vec<String>), Failure>
         return Err(Failure::Input("-daemon is not possible: let a supervisor start it, or put & behind it".into()));
     }
     match &parsed.words[..] {
-        [file] => Ok((file.into(), parsed.values("override").map(str::to_owned).collect())),
+        [file] => {
+            let settings = std::iter::once(READY_LINES).chain(parsed.values("override"));
+            Ok((file.into(), settings.map(str::to_owned).collect()))
+        }
         _ => Err(Failure::Usage("USAGE: kafka-server-start server.properties [--override property=value]*".into())),
     }
 }

@@ -1,11 +1,10 @@
 //! Asking the cluster what is there, and making it what it shall be.
 
 use client::{ClientError, Cluster};
+use declared::{Change, Declared, Existing, PARTITIONS};
 use protocol::ErrorCode;
 use protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 
-use super::declared::Declared;
-use super::plan::{Change, Existing, PARTITIONS};
 use crate::admin::configs::{self, Kind};
 use crate::admin::topics::{self, BROKERS_DEFAULT};
 use crate::topic;

@@ -1,24 +1,22 @@
 //! `ottla topic apply`: make topics what files declare, as often as one likes.
 //!
-//! `sources.rs` finds the texts, `declared.rs` reads topics out of them, `plan.rs` compares each with what is there, and
-//! `carry_out.rs` speaks with the cluster. What fails does not keep the others from being done.
+//! The `declared` crate reads the files and compares what they declare with what is there, `carry_out.rs` speaks with the
+//! cluster. What fails does not keep the others from being done.
 
 mod carry_out;
-mod declared;
-mod plan;
-mod sources;
-mod yaml;
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
 use client::Cluster;
+use declared::{Change, Declared, Found, Plan, Source};
 use serde::Serialize;
 
 use crate::arguments::{Format, TopicApplyArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output::{print_as, say};
-use declared::{Declared, Found};
-use plan::{Change, Plan};
+
+/// The most that a file, or the files of a directory, may have, bytes. Ten thousand topics need a quarter of it.
+const BYTES_MAX: u64 = 8 << 20;
 
 /// What became of one topic.
 #[derive(Serialize)]
@@ -66,36 +64,41 @@ pub(crate) async fn run(cluster: &Cluster, args: &TopicApplyArgs) -> Outcome {
 fn declarations(args: &TopicApplyArgs) -> Result<(Vec<Declared>, Vec<Applied>), Failure> {
     let mut topics = Vec::new();
     let mut failed = Vec::new();
-    let mut seen = BTreeMap::new();
-    let mut fail = |topic: String, source: String, reason: String| {
-        let done = Applied { topic, source, result: Verdict::Failed, changes: Vec::new(), error: Some(reason) };
-        if args.output.output == Format::Table {
-            complain(&done);
-        }
-        failed.push(done);
-    };
-    for source in sources::read_all(&args.files)? {
-        for found in declared::read(&source.name, &source.text) {
-            match found {
-                Found::Skipped { what, place } => eprintln!("ottla: skipped {what} ({place})"),
-                Found::Bad { what, place, reason } => fail(what, place.to_string(), reason),
-                Found::Topic(topic) => match seen.insert(topic.name.clone(), topic.place.clone()) {
-                    Some(first) => {
-                        let reason = format!("it is declared at {first} already, and that is what counts");
-                        fail(topic.name.clone(), topic.place.to_string(), reason);
-                    }
-                    None => topics.push(topic),
-                },
+    let mut sources = Vec::new();
+    for path in &args.files {
+        sources.extend(read(path)?);
+    }
+    for found in declared::read(&sources) {
+        match found {
+            Found::Topic(topic) => topics.push(topic),
+            Found::Skipped { what, place } => eprintln!("ottla: skipped {what} ({place})"),
+            Found::Bad { what, place, reason } => {
+                let (result, source) = (Verdict::Failed, place.to_string());
+                let done = Applied { topic: what, source, result, changes: Vec::new(), error: Some(reason) };
+                if args.output.output == Format::Table {
+                    complain(&done);
+                }
+                failed.push(done);
             }
         }
     }
     Ok((topics, failed))
 }
 
+/// The texts of a file or a directory, or of standard input, which is `-`.
+fn read(path: &Path) -> Result<Vec<Source>, Failure> {
+    let sources = if path == Path::new("-") {
+        declared::read_stream("stdin", std::io::stdin().lock(), BYTES_MAX).map(|source| vec![source])
+    } else {
+        declared::read_path(path, BYTES_MAX)
+    };
+    sources.map_err(|error| Failure::Input(error.to_string()))
+}
+
 async fn apply(cluster: &Cluster, topic: &Declared, dry_run: bool) -> Applied {
     let (result, changes, error) = match carry_out::existing(cluster, &topic.name).await {
         Err(error) => (Verdict::Failed, Vec::new(), Some(Failure::from(error))),
-        Ok(existing) => match plan::plan(topic, existing.as_ref()) {
+        Ok(existing) => match declared::plan(topic, existing.as_ref()) {
             Plan::Nothing => (Verdict::Unchanged, Vec::new(), None),
             Plan::Refuse(reason) => (Verdict::Failed, Vec::new(), Some(Failure::Input(reason))),
             Plan::Create => {
@@ -117,7 +120,7 @@ async fn apply(cluster: &Cluster, topic: &Declared, dry_run: bool) -> Applied {
 /// All that a new topic gets.
 fn contents(topic: &Declared) -> Vec<Change> {
     let numbers = [
-        (plan::PARTITIONS, topic.partitions.map(|count| count.to_string())),
+        (declared::PARTITIONS, topic.partitions.map(|count| count.to_string())),
         ("replicas", topic.replicas.map(|count| count.to_string())),
     ];
     let numbers = numbers.into_iter().filter_map(|(what, to)| to.map(|to| (what.to_string(), to)));

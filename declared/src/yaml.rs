@@ -14,14 +14,14 @@ const NODES_MAX: usize = 200_000;
 
 /// A value and where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// From 1.
-    pub(super) line: usize,
-    pub(super) value: Value,
+    pub(crate) line: usize,
+    pub(crate) value: Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Text(String),
     List(Vec<Node>),
@@ -31,17 +31,17 @@ pub(super) enum Value {
 
 /// Why a file cannot be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unreadable {
+pub(crate) struct Unreadable {
     /// From 1.
-    pub(super) line: usize,
-    pub(super) reason: String,
+    pub(crate) line: usize,
+    pub(crate) reason: String,
 }
 
 /// The documents of a file.
 ///
 /// # Errors
 /// When it is not YAML, when a map has a key twice, and when it is deeper or larger than any list of topics.
-pub(super) fn documents(text: &str) -> Result<Vec<Node>, Unreadable> {
+pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Unreadable> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         match event {

@@ -5,23 +5,27 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::declared::Declared;
+use crate::topics::Declared;
 
 /// A topic as it is.
 #[derive(Debug)]
-pub(super) struct Existing {
-    pub(super) partitions: i32,
-    pub(super) replicas: i16,
+pub struct Existing {
+    /// At least 1.
+    pub partitions: i32,
+    /// Of its first partition.
+    pub replicas: i16,
     /// What is set for this topic alone; a value that the broker keeps secret is none.
-    pub(super) config: BTreeMap<String, Option<String>>,
+    pub config: BTreeMap<String, Option<String>>,
 }
 
 /// What has to happen.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub enum Plan {
+    /// It is not there.
     Create,
     /// In the order in which it is done; at least one.
     Change(Vec<Change>),
+    /// It is as declared.
     Nothing,
     /// It cannot be done, and why.
     Refuse(String),
@@ -29,20 +33,20 @@ pub(super) enum Plan {
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Change {
+pub struct Change {
     /// `partitions`, or the name of a setting.
-    pub(super) what: String,
+    pub what: String,
     /// None when it was not set.
-    pub(super) from: Option<String>,
+    pub from: Option<String>,
     /// None goes back to the broker's default.
-    pub(super) to: Option<String>,
+    pub to: Option<String>,
 }
 
 /// The name of the change that is none of a setting.
-pub(super) const PARTITIONS: &str = "partitions";
+pub const PARTITIONS: &str = "partitions";
 
 /// Compares what is declared with what is there.
-pub(super) fn plan(declared: &Declared, existing: Option<&Existing>) -> Plan {
+pub fn plan(declared: &Declared, existing: Option<&Existing>) -> Plan {
     let Some(existing) = existing else { return Plan::Create };
     let mut changes = Vec::new();
     if let Some(partitions) = declared.partitions {
@@ -103,8 +107,8 @@ impl fmt::Display for Change {
 
 #[cfg(test)]
 mod tests {
-    use super::super::declared::Place;
     use super::*;
+    use crate::topics::Place;
 
     fn declared(partitions: Option<i32>, replicas: Option<i16>, config: &[(&str, &str)]) -> Declared {
         let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();

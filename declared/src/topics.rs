@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::yaml::{self, Node, Value};
+use crate::sources::Source;
+use crate::yaml::{self, Node, Value};
 
 /// The group of Strimzi's kinds.
 const STRIMZI: &str = "kafka.strimzi.io/";
@@ -19,10 +20,11 @@ const LIST_DEPTH_MAX: usize = 4;
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) file: String,
+pub struct Place {
+    /// As the source is called.
+    pub file: String,
     /// From 1.
-    pub(super) line: usize,
+    pub line: usize,
 }
 
 impl fmt::Display for Place {
@@ -33,36 +35,63 @@ impl fmt::Display for Place {
 
 /// A topic as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Declared {
-    pub(super) name: String,
-    pub(super) place: Place,
+pub struct Declared {
+    /// Not empty; whether it is a legal name, the broker says.
+    pub name: String,
+    /// Where its settings begin.
+    pub place: Place,
     /// None leaves the number to the broker, or as it is.
-    pub(super) partitions: Option<i32>,
+    pub partitions: Option<i32>,
     /// None leaves the number to the broker, or as it is.
-    pub(super) replicas: Option<i16>,
+    pub replicas: Option<i16>,
     /// All that is set for the topic; what is not here has the broker's default.
-    pub(super) config: BTreeMap<String, String>,
+    pub config: BTreeMap<String, String>,
 }
 
 /// What a document turned out to be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub enum Found {
+    /// A topic, the first of its name.
     Topic(Declared),
     /// Something else, and why it is left alone.
     Skipped {
+        /// Kind, name and reason.
         what: String,
+        /// Where it begins.
         place: Place,
     },
     /// Something that was meant as a topic.
     Bad {
+        /// Kind and name, as far as it has them.
         what: String,
+        /// Where the mistake is.
         place: Place,
+        /// One sentence.
         reason: String,
     },
 }
 
+/// Everything that the sources declare, in their order. Of two topics of one name the second is bad.
+pub fn read(sources: &[Source]) -> Vec<Found> {
+    let mut first = BTreeMap::new();
+    let mut found: Vec<Found> = sources.iter().flat_map(|source| read_file(&source.name, &source.text)).collect();
+    for found in &mut found {
+        let Found::Topic(Declared { name, place, .. }) = found else { continue };
+        match first.get(name) {
+            None => {
+                first.insert(name.clone(), place.clone());
+            }
+            Some(first) => {
+                let reason = format!("it is declared at {first} already, and that is what counts");
+                *found = Found::Bad { what: name.clone(), place: place.clone(), reason };
+            }
+        }
+    }
+    found
+}
+
 /// Everything that a file declares. A file that is no YAML is one bad thing.
-pub(super) fn read(file: &str, text: &str) -> Vec<Found> {
+fn read_file(file: &str, text: &str) -> Vec<Found> {
     let reader = Reader { file };
     match yaml::documents(text) {
         Ok(documents) => documents.iter().flat_map(|document| reader.document(document, 0)).collect(),
@@ -260,7 +289,7 @@ metadata: {name: web}
 
     #[test]
     fn strimzis_topics_of_both_versions_are_read_and_other_kinds_named() {
-        let found = read("f", STRIMZI_FILE);
+        let found = read_file("f", STRIMZI_FILE);
         let [Found::Topic(created), Found::Topic(plain), Found::Skipped { what, place }] = found.as_slice() else {
             panic!("{found:?}")
         };
@@ -288,7 +317,7 @@ metadata: {name: web}
         let text = "topics:\n  - orders\n  - name: clicks\n    partitions: 6\n    config: {retention.ms: 1000}\n";
         let bare = text.replacen("topics:\n", "", 1);
         for text in [text, &bare] {
-            let found = read("f", text);
+            let found = read_file("f", text);
             let [Found::Topic(orders), Found::Topic(clicks)] = found.as_slice() else { panic!("{found:?}") };
             assert_eq!((orders.name.as_str(), orders.partitions), ("orders", None));
             assert_eq!((clicks.name.as_str(), clicks.partitions), ("clicks", Some(6)));
@@ -296,7 +325,7 @@ metadata: {name: web}
         }
         let kubectls = "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[{\"apiVersion\":\"kafka.strimzi.io/v1\",\
                         \"kind\":\"KafkaTopic\",\"metadata\":{\"name\":\"t\"},\"spec\":{\"partitions\":2}}]}";
-        assert!(matches!(read("f", kubectls).as_slice(), [Found::Topic(topic)] if topic.partitions == Some(2)));
+        assert!(matches!(read_file("f", kubectls).as_slice(), [Found::Topic(topic)] if topic.partitions == Some(2)));
     }
 
     #[test]
@@ -309,7 +338,7 @@ metadata: {name: web}
             ("- name: a\n  config:\n    x: {y: z}\n- b\n", 3, "x: a number"),
             ("- name: a\n  config: 3\n- b\n", 2, "config: of the wrong kind"),
         ] {
-            let found = read("f", text);
+            let found = read_file("f", text);
             let [Found::Bad { place, reason, .. }, Found::Topic(b)] = found.as_slice() else {
                 panic!("{text}{found:?}")
             };
@@ -317,7 +346,7 @@ metadata: {name: web}
         }
         let old = "apiVersion: kafka.strimzi.io/v1alpha1\nkind: KafkaTopic\n";
         for (text, words) in [(old, "v1alpha1 is not known"), ("a: 1\n", "neither"), ("text\n", "neither"), ("[", "")] {
-            let found = read("f", text);
+            let found = read_file("f", text);
             assert!(
                 matches!(found.as_slice(), [Found::Bad { reason, .. }] if reason.contains(words)),
                 "{text}{found:?}"
@@ -325,6 +354,6 @@ metadata: {name: web}
         }
         let unmanaged = "apiVersion: kafka.strimzi.io/v1\nkind: KafkaTopic\n\
                          metadata: {name: t, annotations: {strimzi.io/managed: \"false\"}}\n";
-        assert!(matches!(read("f", unmanaged).as_slice(), [Found::Skipped { .. }]));
+        assert!(matches!(read_file("f", unmanaged).as_slice(), [Found::Skipped { .. }]));
     }
 }
