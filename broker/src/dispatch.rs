@@ -89,6 +89,7 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         later::<DeleteGroupsRequest, _, _>(0..=2, handlers::delete_groups::handle),
         now::<IncrementalAlterConfigsRequest, _, _>(0..=1, handlers::incremental_alter_configs::handle),
         later::<OffsetDeleteRequest, _, _>(0..=0, handlers::offset_delete::handle),
+        now::<DescribeQuorumRequest, _, _>(0..=2, handlers::describe_quorum::handle),
         now::<DescribeClusterRequest, _, _>(0..=2, handlers::describe_cluster::handle),
         now::<DescribeTopicPartitionsRequest, _, _>(0..=0, handlers::describe_topic_partitions::handle),
     ];

@@ -1,6 +1,6 @@
 //! The quorum as a broker sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -62,8 +62,22 @@ pub struct QuorumStatus {
     pub snapshot_index: Option<u64>,
     /// The last entry that was removed from the log.
     pub purged_index: Option<u64>,
-    /// Members that vote.
-    pub voters: Vec<i32>,
+    /// Members that vote, ids ascending.
+    pub voters: Vec<QuorumMember>,
+    /// Members that only follow, ids ascending.
+    pub observers: Vec<QuorumMember>,
+}
+
+/// How far a member of the quorum is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumMember {
+    /// Its node.id.
+    pub node_id: i32,
+    /// The id of its data directory.
+    pub directory_id: Uuid,
+    /// The last entry that it has on disk; `None` when there is none, and when only the leader knows and this node is
+    /// not the leader.
+    pub last_log_index: Option<u64>,
 }
 
 impl Quorum {
@@ -121,6 +135,18 @@ impl Quorum {
     pub fn status(&self) -> QuorumStatus {
         let metrics = self.0.raft.metrics();
         let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        let member = |(id, member): (&RaftId, &Member)| {
+            let of_replica = || metrics.replication.as_ref()?.get(id)?.map(|log_id| log_id.index);
+            QuorumMember {
+                node_id: member.node_id,
+                // It was written from an id; one that cannot be read any more is shown as none.
+                directory_id: member.directory_id.parse().unwrap_or(Uuid::ZERO),
+                last_log_index: if *id == metrics.id { metrics.last_log_index } else { of_replica() },
+            }
+        };
+        let voter_ids: BTreeSet<RaftId> = membership.voter_ids().collect();
+        let (voters, observers): (Vec<_>, Vec<_>) = membership.nodes().partition(|(id, _)| voter_ids.contains(id));
         QuorumStatus {
             node_id: node_id(metrics.id),
             leader_id: metrics.current_leader.map(node_id),
@@ -129,7 +155,8 @@ impl Quorum {
             last_applied_index: metrics.last_applied.map(|id| id.index),
             snapshot_index: metrics.snapshot.map(|id| id.index),
             purged_index: metrics.purged.map(|id| id.index),
-            voters: metrics.membership_config.membership().voter_ids().map(node_id).collect(),
+            voters: voters.into_iter().map(member).collect(),
+            observers: observers.into_iter().map(member).collect(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use protocol::{ErrorCode, Uuid};
-use raft::{MAX_COMMAND_BYTES, METADATA_DIR, ProposeError, Quorum, QuorumConfig, RaftError};
+use raft::{MAX_COMMAND_BYTES, METADATA_DIR, ProposeError, Quorum, QuorumConfig, QuorumMember, RaftError};
 use state::cluster::{Command, ConfigAlteration, ConfigChange, ConfigResource, Image, NewTopic, RegisterBroker};
 use tempfile::TempDir;
 
@@ -87,7 +87,8 @@ async fn a_new_directory_becomes_a_cluster_that_leads_itself() {
     assert_eq!(image.cluster_id(), Some(quorum.cluster_id()));
     assert_eq!((image.controller_id(), image.controller_epoch()), (Some(1), 1));
     let status = quorum.status();
-    assert_eq!((status.node_id, status.voters), (1, vec![1]));
+    let voter = QuorumMember { node_id: 1, directory_id: quorum.directory_id(), last_log_index: status.last_log_index };
+    assert_eq!((status.node_id, status.voters, status.observers), (1, vec![voter], vec![]));
     quorum.shutdown().await;
     assert_eq!(quorum.propose(topic(1)).await, Err(ProposeError::Stopped));
 }

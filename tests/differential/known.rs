@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::known_cluster::CLUSTER;
+
 /// A difference that is meant.
 #[derive(Debug)]
 pub(crate) struct Known {
@@ -22,7 +24,7 @@ pub(crate) struct Known {
 
 /// Where a difference may be seen or not, as the seed has it.
 pub(crate) const RANDOM: &str = "random";
-const ALL: RangeInclusive<i16> = 0..=i16::MAX;
+pub(crate) const ALL: RangeInclusive<i16> = 0..=i16::MAX;
 
 impl Known {
     pub(crate) fn covers(&self, place: &str, api: &str, version: i16, found: &(String, String, String)) -> bool {
@@ -36,8 +38,12 @@ impl Known {
     }
 }
 
-/// The list.
-pub(crate) const KNOWN: &[Known] = &[
+/// All of them; those about the cluster as a whole stand in `known_cluster.rs`.
+pub(crate) fn all() -> impl Iterator<Item = &'static Known> {
+    KNOWN.iter().chain(CLUSTER)
+}
+
+const KNOWN: &[Known] = &[
     Known {
         place: "",
         api: "",

@@ -8,6 +8,7 @@
 mod batch;
 mod brokers;
 mod known;
+mod known_cluster;
 mod normal;
 mod pair;
 mod random;

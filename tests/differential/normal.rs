@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use protocol::messages::FetchResponse;
+use protocol::messages::describe_quorum::DescribeQuorumResponse;
 use protocol::records::batches;
 use protocol::wire::Records;
 
@@ -19,7 +20,8 @@ pub(crate) fn normal<R: std::fmt::Debug + Any>(side: &Side, answer: &Answer<R>) 
                 put_records(&mut tree, &mut records);
             }
             let mut generated = Vec::new();
-            normalise(&mut tree, "", &mut Scope { side, generated: &mut generated });
+            let is_quorum = (response as &dyn Any).is::<DescribeQuorumResponse>();
+            normalise(&mut tree, "", &mut Scope { side, is_quorum, generated: &mut generated });
             tree
         }
         Answer::Closed => Tree::atom("closed"),
@@ -31,6 +33,8 @@ pub(crate) fn normal<R: std::fmt::Debug + Any>(side: &Side, answer: &Answer<R>) 
 
 struct Scope<'a> {
     side: &'a Side,
+    /// Whether offsets are those of the metadata log, of which each broker has its own.
+    is_quorum: bool,
     /// Member ids that nobody has named yet, in the order in which they appear.
     generated: &'a mut Vec<String>,
 }
@@ -64,7 +68,14 @@ fn leaf(tree: &mut Tree, name: &str, scope: &mut Scope<'_>) {
     let masked = match name {
         "throttle_time_ms" => Tree::atom("<time>"),
         "host" | "cluster_id" | "log_dir" | "client_host" if !text.is_empty() && text != "None" => Tree::atom("<own>"),
-        "port" | "total_bytes" | "usable_bytes" | "log_append_time_ms" | "session_id" => sign(&text),
+        "port"
+        | "total_bytes"
+        | "usable_bytes"
+        | "log_append_time_ms"
+        | "session_id"
+        | "last_fetch_timestamp"
+        | "last_caught_up_timestamp" => sign(&text),
+        "high_watermark" | "log_end_offset" if scope.is_quorum => sign(&text),
         "producer_id" if text != "-1" => Tree::atom("<id>"),
         "error_message" | "batch_index_error_message" | "documentation" if !matches!(&*text, "None" | "NONE" | "") => {
             Tree::atom("<words>")

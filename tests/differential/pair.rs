@@ -50,7 +50,7 @@ impl Pair {
             scenario: String::new(),
             versions: BTreeMap::new(),
             differences: Vec::new(),
-            known_hits: vec![0; known::KNOWN.len()],
+            known_hits: vec![0; known::all().count()],
             started: Instant::now(),
             last_change: Instant::now(),
             compared: 0,
@@ -211,7 +211,7 @@ impl Pair {
 
     fn known(&self, label: &str, api: &str, version: i16, difference: &(String, String, String)) -> Option<usize> {
         let place = format!("{}: {label}", self.scenario);
-        known::KNOWN.iter().position(|known| known.covers(&place, api, version, difference))
+        known::all().position(|known| known.covers(&place, api, version, difference))
     }
 
     fn count(&mut self, api: &'static str) {
@@ -248,7 +248,7 @@ impl Pair {
             println!("versions of {place}: {api} {path} {versions:?}");
         }
         let mut stale = false;
-        for (known, hits) in known::KNOWN.iter().zip(&self.known_hits) {
+        for (known, hits) in known::all().zip(&self.known_hits) {
             if *hits == 0 && known.place != known::RANDOM && std::env::var_os("DIFFERENTIAL_ONLY").is_none() {
                 println!("STALE this difference is gone, or is not provoked any more: {known:?}");
                 stale = true;
@@ -272,6 +272,7 @@ fn is_read_only(key: i16) -> bool {
         DescribeTopicPartitionsRequest::KEY,
         DescribeLogDirsRequest::KEY,
         DescribeClusterRequest::KEY,
+        DescribeQuorumRequest::KEY,
         OffsetForLeaderEpochRequest::KEY,
         OffsetFetchRequest::KEY,
         FindCoordinatorRequest::KEY,

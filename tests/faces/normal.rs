@@ -13,8 +13,18 @@ pub(crate) struct Normal {
 }
 
 /// What comes after these is made anew by each cluster or depends on the clock; it ends where a word ends.
-const MADE_ANEW: [&str; 7] =
-    ["TopicId: ", "Cluster ID: ", "CreateTime:", "LogAppendTime:", "ottla-cli-", "\"logDir\":", "log.dirs="];
+const MADE_ANEW: [&str; 8] = [
+    "TopicId: ",
+    "Cluster ID: ",
+    "CreateTime:",
+    "LogAppendTime:",
+    "ottla-cli-",
+    "\"logDir\":",
+    "log.dirs=",
+    "\"directoryId\": ",
+];
+/// What a line begins with when all that follows is the cluster's own.
+const OWN: [&str; 2] = ["ClusterId: ", "HighWatermark: "];
 /// Java's words for an error that the broker gave as a bare code, where ours name the code; and what a hash map orders.
 const WORDS_FOLLOW: [&str; 4] =
     ["failed due to ", "Valid states are: ", " takes one of these options: ", "org.apache.kafka.common.errors."];
@@ -25,11 +35,21 @@ pub(crate) fn of(step: &Step<'_>, said: &Said) -> Normal {
         // The widths follow the groups that are left out.
         out.iter_mut().for_each(|line| *line = line.split_whitespace().collect::<Vec<_>>().join(" "));
     }
+    if step.arguments.contains("--replication") {
+        out.iter_mut().filter(|line| line.ends_with("Leader\t")).for_each(|line| *line = replica(line));
+    }
     if step.is_unordered {
         out.sort_unstable();
     }
     let shows_err = out.iter().all(String::is_empty) && said.code != 0;
-    let err = said.err.lines().map(str::trim_end).find(|line| !line.is_empty() && !is_noise(line)).map(line);
+    // A usage error of argparse begins with the usage, which is ours to word.
+    let is_usage = |line: &&str| line.starts_with("usage: ") || line.starts_with("error: ");
+    let err = said
+        .err
+        .lines()
+        .map(str::trim_end)
+        .find(|line| !line.is_empty() && !is_noise(line))
+        .map(|text| if is_usage(&text) { "<usage>".into() } else { line(text) });
     Normal { code: said.code, out, err: err.filter(|_| shows_err) }
 }
 
@@ -40,7 +60,20 @@ fn is_noise(line: &str) -> bool {
         || line.starts_with("console-consumer-")
 }
 
+/// A member of the quorum: its directory, its position and its times are its own; how they are laid out is not.
+fn replica(line: &str) -> String {
+    const OWN_COLUMNS: [usize; 4] = [1, 2, 4, 5];
+    let cell = |(place, cell): (usize, &str)| match cell {
+        cell if OWN_COLUMNS.contains(&place) => format!("<{} wide, age {}>", cell.len(), cell.contains(" ms ago")),
+        cell => cell.to_string(),
+    };
+    line.split('\t').enumerate().map(cell).collect::<Vec<_>>().join("\t")
+}
+
 fn line(text: &str) -> String {
+    if let Some(own) = OWN.iter().find(|own| text.starts_with(**own)) {
+        return format!("{own}*");
+    }
     // What a Java program dies of.
     let mut text = text.trim_start_matches("org.apache.kafka.common.KafkaException: ").to_string();
     for marker in MADE_ANEW {

@@ -18,6 +18,7 @@ const CLASSES: &[(&str, &str)] = &[
     ("get-offsets", "org.apache.kafka.tools.GetOffsetShell"),
     ("groups", "org.apache.kafka.tools.GroupsCommand"),
     ("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
+    ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
     ("topics", "org.apache.kafka.tools.TopicCommand"),
 ];
 

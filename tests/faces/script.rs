@@ -24,10 +24,11 @@ impl Step<'_> {
     }
 }
 
-/// Arguments in single words; `@` is the broker, `^` a blank, `DIR` where the files of this test are.
+/// Arguments in single words; `@` is the broker, `@C` the same as if it were a controller, `^` a blank, `DIR` where the files of this test are.
 pub(crate) fn words(arguments: &str, address: &str) -> Vec<String> {
     let word = |word: &str| match word {
         "@" => vec!["--bootstrap-server".into(), address.into()],
+        "@C" => vec!["--bootstrap-controller".into(), address.into()],
         word => vec![word.replace('^', " ").replace("DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faces"))],
     };
     arguments.split_whitespace().flat_map(word).collect()
@@ -206,6 +207,20 @@ pub(crate) const LINES: &[&str] = &[
     "get-offsets @ --topic one --time earliest",
     "delete-records @ --offset-json-file DIR/twice.json",
     "delete-records @",
+    "metadata-quorum @ describe --status",
+    "metadata-quorum @ describe --replication",
+    "metadata-quorum @ describe --replication --human-readable",
+    "metadata-quorum @ describe",
+    "metadata-quorum @ describe --status --replication",
+    "metadata-quorum @ describe --status --human-readable",
+    "metadata-quorum @C describe --status",
+    "metadata-quorum @ @C describe --status",
+    "metadata-quorum describe --status",
+    "metadata-quorum @",
+    "metadata-quorum @ nonsense",
+    "metadata-quorum @ add-controller",
+    "metadata-quorum @ remove-controller",
+    "metadata-quorum @ remove-controller --controller-id 1 --controller-directory-id AAAAAAAAQACAAAAAAAAAAQ",
     "features @ describe",
     "~groups @ --list",
     "groups @ --list --group-type consumer",

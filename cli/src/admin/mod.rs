@@ -2,9 +2,11 @@
 //! differ in what they print.
 
 pub(crate) mod configs;
+pub(crate) mod endpoint;
 pub(crate) mod groups;
 pub(crate) mod nodes;
 pub(crate) mod offsets;
+pub(crate) mod quorum;
 pub(crate) mod records;
 pub(crate) mod topics;
 

@@ -2,8 +2,8 @@
 
 use super::{
     Face, Work, broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups,
-    consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, log_dirs, producer_perf_test,
-    server_start, storage, topics,
+    consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, log_dirs, metadata_quorum,
+    producer_perf_test, server_start, storage, topics,
 };
 
 /// A tool of Kafka's that is not here. `instead` says what does its work, so that a script that calls it fails with a cure.
@@ -124,10 +124,12 @@ pub(crate) static FACES: &[Face] = &[
         flags: log_dirs::FLAGS,
         work: Work::Online(|parsed| Box::pin(log_dirs::run(parsed))),
     },
-    absent(
-        "kafka-metadata-quorum",
-        "brokers do not serve DescribeQuorum yet; kafka-cluster list-endpoints names the brokers",
-    ),
+    Face {
+        name: "kafka-metadata-quorum",
+        purpose: "where the quorum stands that keeps the metadata",
+        flags: metadata_quorum::FLAGS,
+        work: Work::Online(|parsed| Box::pin(metadata_quorum::run(parsed))),
+    },
     absent(
         "kafka-metadata-shell",
         "metadata is not in Kafka's format; kafka-topics --describe and kafka-configs --describe show it",

@@ -20,6 +20,7 @@ mod flags;
 mod get_offsets;
 mod groups;
 mod log_dirs;
+mod metadata_quorum;
 mod pattern;
 mod perf_latency;
 mod producer_perf_test;
@@ -33,11 +34,13 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use client::Cluster;
+use client::{ClientError, Cluster};
+use protocol::ErrorCode;
 
 use self::catalog::FACES;
 use self::flags::{Flag, Parsed, switch, value};
 use self::properties::Properties;
+use crate::admin::endpoint::Endpoint;
 use crate::failure::{Failure, Outcome};
 
 /// The release of Apache Kafka whose tools the faces are.
@@ -73,6 +76,8 @@ const HELP: Flag = switch("help", "Print this");
 const VERSION: Flag = switch("version", "Print the release of Apache Kafka whose tool this is");
 const BOOTSTRAP_SERVER: Flag =
     value("bootstrap-server", "host:port", "Brokers to connect to, with commas between them").or(&["broker-list"]);
+const BOOTSTRAP_CONTROLLER: Flag =
+    value("bootstrap-controller", "host:port", "Controllers to connect to; an Ottla is reached by --bootstrap-server");
 const COMMAND_CONFIG: Flag = value("command-config", "file", "Properties of the client");
 
 /// A face with what it was called with.
@@ -165,6 +170,39 @@ async fn connect(parsed: &Parsed) -> Result<Cluster, Failure> {
     let mut properties = Properties::load(parsed.value("command-config")?)?;
     properties.require_plaintext()?;
     connect_with(parsed.required("bootstrap-server")?, &mut properties).await
+}
+
+/// Finds who answers for the cluster: a broker, or the controller, as `--bootstrap-server` or `--bootstrap-controller` say.
+async fn cluster_endpoint(parsed: &Parsed) -> Result<Endpoint, Failure> {
+    let mut properties = Properties::load(parsed.value("command-config")?)?;
+    properties.require_plaintext()?;
+    let client_id = properties.take("client.id");
+    let client_id = client_id.as_deref().unwrap_or(crate::CLIENT_ID);
+    let found = match (parsed.value("bootstrap-server")?, parsed.value("bootstrap-controller")?) {
+        (Some(brokers), None) => Endpoint::broker(brokers, client_id, parsed.has("include-fenced-brokers")).await,
+        (None, Some(controllers)) => Endpoint::controller(controllers, client_id).await,
+        (Some(_), Some(_)) => {
+            let text = "error: argument --bootstrap-controller: not allowed with argument --bootstrap-server";
+            return Err(Failure::Usage(text.into()));
+        }
+        (None, None) => {
+            let text = "error: one of the arguments --bootstrap-server --bootstrap-controller is required";
+            return Err(Failure::Usage(text.into()));
+        }
+    };
+    found.map_err(of_cluster)
+}
+
+/// What tools about the cluster print of an error that a node gave: Java's exception.
+fn of_cluster(error: ClientError) -> Failure {
+    match error.code() {
+        None => Failure::Client(error),
+        Some(ErrorCode::MISMATCHED_ENDPOINT_TYPE) => Failure::Input(format!(
+            "{}\n  a node of Ottla is broker and controller in one: give --bootstrap-server",
+            errors::exception(&error)
+        )),
+        Some(_) => Failure::Input(errors::exception(&error)),
+    }
 }
 
 /// Connects with settings from wherever.

@@ -1,6 +1,7 @@
 //! What is asked on purpose, an area a file.
 
 mod brokers;
+mod cluster;
 mod commits;
 mod configs;
 mod fetch;
@@ -30,6 +31,7 @@ pub(crate) fn run(pair: &mut Pair) {
         ("configs", configs::run),
         ("groups", groups::run),
         ("commits", commits::run),
+        ("cluster", cluster::run),
         ("transactions", brokers::transactions),
     ];
     let only = std::env::var("DIFFERENTIAL_ONLY").ok();
