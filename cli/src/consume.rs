@@ -19,7 +19,7 @@ use crate::print::write_record;
 /// How long one wait for a record takes when nothing says when to give up.
 const WAIT: Duration = Duration::from_secs(60);
 /// A goodbye to the group may take so long.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a record is written.
 pub(crate) type WriteRecord<'a> = &'a mut dyn FnMut(&mut dyn Write, &FetchedRecord) -> io::Result<()>;
@@ -145,18 +145,21 @@ async fn before_end(
 }
 
 /// Ctrl-C, and what a supervisor sends instead.
-struct Interrupts {
+pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Interrupts {
-    fn new() -> io::Result<Interrupts> {
+    /// # Errors
+    /// When signals cannot be waited for.
+    pub(crate) fn new() -> io::Result<Interrupts> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok(Interrupts { interrupt, terminate })
     }
 
-    async fn next(&mut self) {
+    /// Ends when somebody wants us to end.
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

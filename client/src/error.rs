@@ -58,6 +58,14 @@ pub enum ClientError {
         /// The broker's words, if it had any.
         message: Option<String>,
     },
+    /// A group has committed no position, and there is no rule where to begin.
+    #[error("Undefined offset with no reset policy for partitions: [{place}] in group {group_id}")]
+    NoPosition {
+        /// The group.
+        group_id: String,
+        /// The first partition without one.
+        place: TopicPartition,
+    },
     /// What a broker or another member sent does not make sense.
     #[error("{what} cannot be read: {reason}")]
     Corrupt {
@@ -97,7 +105,10 @@ impl ClientError {
         match self {
             ClientError::NoBroker { .. } | ClientError::Io { .. } | ClientError::NoAnswer { .. } => true,
             ClientError::Kafka { code, .. } => code.is_retriable(),
-            ClientError::Decode { .. } | ClientError::Unsupported { .. } | ClientError::Corrupt { .. } => false,
+            ClientError::Decode { .. }
+            | ClientError::Unsupported { .. }
+            | ClientError::NoPosition { .. }
+            | ClientError::Corrupt { .. } => false,
         }
     }
 }

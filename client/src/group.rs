@@ -1,6 +1,6 @@
 //! Reading as a member of a classic consumer group.
 //!
-//! Partitions are dealt by the range assignor, and given up before every rebalance (the eager protocol).
+//! Partitions are given up before every rebalance (the eager protocol).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::membership::{Coordinator, Identity, Synced};
 use crate::retry::Retries;
 use crate::{
-    ClientError, Cluster, Consumer, FetchedRecord, StartOffset, TopicPartition, fetch_committed, list_offsets,
+    Assignor, ClientError, Cluster, Consumer, FetchedRecord, StartOffset, TopicPartition, fetch_committed, list_offsets,
 };
 
 /// How a member behaves. [`GroupConfig::new`] has the defaults of Kafka's consumer.
@@ -27,6 +27,10 @@ pub struct GroupConfig {
     pub topics: Vec<String>,
     /// Where to begin when the group has committed nothing.
     pub start: StartOffset,
+    /// Whether a partition without a position, or with one that is gone, is an error instead (auto.offset.reset=none).
+    pub needs_position: bool,
+    /// How partitions are dealt.
+    pub assignor: Assignor,
     /// A member that is silent for so long is taken for dead.
     pub session_timeout: Duration,
     /// How long the others wait in a rebalance until this member joins again.
@@ -50,6 +54,8 @@ impl GroupConfig {
             group_id: group_id.into(),
             topics: topics.iter().map(|topic| topic.to_string()).collect(),
             start: StartOffset::Latest,
+            needs_position: false,
+            assignor: Assignor::Range,
             session_timeout: Duration::from_secs(45),
             rebalance_timeout: Duration::from_secs(300),
             heartbeat_interval: Duration::from_secs(3),
@@ -58,6 +64,17 @@ impl GroupConfig {
             group_instance_id: None,
         }
     }
+}
+
+/// What happens to a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupEvent {
+    /// The group rebalances: these partitions are no longer ours. Also said when there were none.
+    Revoked(Vec<TopicPartition>),
+    /// The group has rebalanced, and these partitions are ours.
+    Assigned(Vec<TopicPartition>),
+    /// A record of one of our partitions.
+    Record(FetchedRecord),
 }
 
 /// A member of a classic consumer group.
@@ -127,7 +144,31 @@ impl GroupConsumer {
     pub async fn next(&mut self, wait: Duration) -> Result<Option<FetchedRecord>, ClientError> {
         let deadline = Instant::now() + wait;
         loop {
-            self.ensure_member().await?;
+            match self.next_event(deadline.saturating_duration_since(Instant::now())).await? {
+                Some(GroupEvent::Record(record)) => return Ok(Some(record)),
+                Some(GroupEvent::Revoked(_) | GroupEvent::Assigned(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// As [`GroupConsumer::next`], for whoever wants to hear of rebalances too: a rebalance is said when the partitions
+    /// are lost, before the group is joined again.
+    ///
+    /// # Errors
+    /// [`ClientError`], after retries.
+    pub async fn next_event(&mut self, wait: Duration) -> Result<Option<GroupEvent>, ClientError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Some(heart) = &self.heart
+                && heart.has_stopped()
+            {
+                return Ok(Some(GroupEvent::Revoked(self.give_up_partitions().await)));
+            }
+            if self.heart.is_none() {
+                self.become_member().await?;
+                return Ok(Some(GroupEvent::Assigned(self.assignment().cloned().collect())));
+            }
             self.commit_if_due().await;
             let Some(heart) = &mut self.heart else { continue };
             let mut stopped = heart.stopped.clone();
@@ -135,7 +176,9 @@ impl GroupConsumer {
                 biased;
                 // Either the heart stopped or its task is gone; both end in a look at it.
                 _ = stopped.wait_for(Option::is_some) => {}
-                record = self.consumer.next(deadline.saturating_duration_since(Instant::now())) => return record,
+                record = self.consumer.next(deadline.saturating_duration_since(Instant::now())) => {
+                    return Ok(record?.map(GroupEvent::Record));
+                }
             }
         }
     }
@@ -149,6 +192,14 @@ impl GroupConsumer {
         let positions = self.consumer.positions();
         let changed = |(place, offset): &(TopicPartition, i64)| self.committed.get(place) != Some(offset);
         let changed: BTreeMap<_, _> = positions.into_iter().filter(changed).collect();
+        self.commit_at(changed).await
+    }
+
+    /// Commits these positions: for each partition, the offset of the next record to read.
+    ///
+    /// # Errors
+    /// As [`GroupConsumer::commit`].
+    pub async fn commit_at(&mut self, changed: BTreeMap<TopicPartition, i64>) -> Result<(), ClientError> {
         if changed.is_empty() || self.identity.generation_id < 0 {
             return Ok(());
         }
@@ -192,15 +243,9 @@ impl GroupConsumer {
         }
     }
 
-    /// Joins unless we are in a generation and alive in it.
-    async fn ensure_member(&mut self) -> Result<(), ClientError> {
-        let stopped = match &self.heart {
-            Some(heart) => match *heart.stopped.borrow() {
-                None if !heart.task.is_finished() => return Ok(()),
-                stopped => stopped,
-            },
-            None => None,
-        };
+    /// Notes that the group goes on without us; answers what was ours.
+    async fn give_up_partitions(&mut self) -> Vec<TopicPartition> {
+        let stopped = self.heart.as_ref().and_then(|heart| *heart.stopped.borrow());
         if stopped == Some(ErrorCode::REBALANCE_IN_PROGRESS) && self.coordinator.config.commit_interval.is_some() {
             // The last moment before the partitions are somebody else's.
             if let Err(error) = self.commit().await {
@@ -211,7 +256,13 @@ impl GroupConsumer {
         if let Some(code) = stopped {
             self.note_loss(code);
         }
+        let lost = self.assignment().cloned().collect();
         self.consumer.assign_at(BTreeMap::new(), None);
+        lost
+    }
+
+    /// Joins the group, as often as it takes.
+    async fn become_member(&mut self) -> Result<(), ClientError> {
         let mut retries = Retries::default();
         loop {
             let failure = match self.join().await {
@@ -254,10 +305,15 @@ impl GroupConsumer {
             false => fetch_committed(&self.cluster, group_id, Some(&assigned)).await?,
         };
         let fresh: Vec<_> = assigned.iter().filter(|place| !committed.contains_key(*place)).cloned().collect();
+        let needs_position = self.coordinator.config.needs_position;
+        if needs_position && let Some(place) = fresh.first() {
+            return Err(ClientError::NoPosition { group_id: group_id.clone(), place: place.clone() });
+        }
         let mut positions = list_offsets(&self.cluster, &fresh, start).await?;
         self.committed = committed.into_iter().map(|(place, committed)| (place, committed.offset)).collect();
         positions.extend(self.committed.iter().map(|(place, offset)| (place.clone(), *offset)));
-        let reset = matches!(start, StartOffset::Earliest | StartOffset::Latest).then_some(start);
+        let can_reset = matches!(start, StartOffset::Earliest | StartOffset::Latest) && !needs_position;
+        let reset = can_reset.then_some(start);
         self.consumer.assign_at(positions, reset);
         self.next_commit = self.coordinator.config.commit_interval.map(|interval| Instant::now() + interval);
         self.heart = Some(heart);
@@ -276,6 +332,10 @@ impl Heart {
             let _ = stop.send(Some(code));
         });
         Heart { task, stopped }
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.stopped.borrow().is_some() || self.task.is_finished()
     }
 }
 

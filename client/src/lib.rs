@@ -21,13 +21,14 @@ mod partitioner;
 mod producer;
 mod retry;
 
+pub use assignor::Assignor;
 pub use cluster::Cluster;
 pub use committed::{CommittedOffset, fetch_committed};
 pub use connection::Connection;
 pub use consumer::Consumer;
 pub use error::ClientError;
 pub use fetch::FetchedRecord;
-pub use group::{GroupConfig, GroupConsumer};
+pub use group::{GroupConfig, GroupConsumer, GroupEvent};
 pub use metadata::{PartitionMetadata, TopicMetadata, TopicPartition};
 pub use offsets::{StartOffset, list_offsets};
 pub use partitioner::partition_for_key;

@@ -16,7 +16,7 @@ use protocol::messages::offset_commit::{
 };
 use protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 
-use crate::assignor::{RANGE, Subscriber, assign_ranges};
+use crate::assignor::Subscriber;
 use crate::group::GroupConfig;
 use crate::{ClientError, Cluster, Connection, TopicPartition};
 
@@ -67,7 +67,7 @@ impl Coordinator {
     pub(crate) async fn join(&self, member_id: &str) -> Result<JoinGroupResponse, ClientError> {
         let subscription = ConsumerProtocolSubscription { topics: self.config.topics.clone(), ..Default::default() };
         let protocol = JoinGroupRequestProtocol {
-            name: RANGE.into(),
+            name: self.config.assignor.name().into(),
             metadata: internal::encode(&subscription, CONSUMER_PROTOCOL_VERSION),
         };
         let request = JoinGroupRequest {
@@ -95,7 +95,7 @@ impl Coordinator {
             let topics = members.iter().flat_map(|member| &member.topics);
             dealt = Some(self.partition_counts(topics).await?);
         }
-        let assignments = assign_ranges(members, dealt.as_ref().unwrap_or(&BTreeMap::new()));
+        let assignments = self.config.assignor.assign(members, dealt.as_ref().unwrap_or(&BTreeMap::new()));
         let assignment =
             |(member_id, places)| SyncGroupRequestAssignment { member_id, assignment: write_assignment(places) };
         let request = SyncGroupRequest {
@@ -104,7 +104,7 @@ impl Coordinator {
             member_id: joined.member_id.clone(),
             group_instance_id: self.config.group_instance_id.clone(),
             protocol_type: Some(PROTOCOL_TYPE.into()),
-            protocol_name: Some(RANGE.into()),
+            protocol_name: Some(self.config.assignor.name().into()),
             assignments: assignments.into_iter().map(assignment).collect(),
         };
         let answer = self.send(&request, i16::MAX, self.config.rebalance_timeout).await?;

@@ -11,6 +11,7 @@ mod normal;
 mod process;
 mod real;
 mod script;
+mod verifiable;
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};

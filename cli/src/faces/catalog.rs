@@ -3,7 +3,7 @@
 use super::{
     Face, Work, broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups,
     consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, log_dirs, metadata_quorum,
-    producer_perf_test, server_start, storage, topics,
+    producer_perf_test, server_start, storage, topics, verifiable_consumer, verifiable_producer,
 };
 
 /// A tool of Kafka's that is not here. `instead` says what does its work, so that a script that calls it fails with a cure.
@@ -178,8 +178,18 @@ pub(crate) static FACES: &[Face] = &[
         work: Work::Online(|parsed| Box::pin(topics::run(parsed))),
     },
     absent("kafka-transactions", "there are no transactions yet"),
-    absent("kafka-verifiable-consumer", "it is for Kafka's own tests; kafka-console-consumer reads"),
-    absent("kafka-verifiable-producer", "it is for Kafka's own tests; kafka-console-producer writes"),
+    Face {
+        name: "kafka-verifiable-consumer",
+        purpose: "read as a member of a group, and say everything that happens in JSON",
+        flags: verifiable_consumer::FLAGS,
+        work: Work::Online(|parsed| Box::pin(verifiable_consumer::run(parsed))),
+    },
+    Face {
+        name: "kafka-verifiable-producer",
+        purpose: "write rising numbers, and say what became of each in JSON",
+        flags: verifiable_producer::FLAGS,
+        work: Work::Online(|parsed| Box::pin(verifiable_producer::run(parsed))),
+    },
     absent("zookeeper-security-migration", "there is no ZooKeeper here"),
     nothing("zookeeper-server-start", "nothing to start: Ottla keeps its metadata itself and has no use for ZooKeeper"),
     nothing("zookeeper-server-stop", "nothing to stop: Ottla keeps its metadata itself and has no use for ZooKeeper"),

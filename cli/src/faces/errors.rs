@@ -43,6 +43,20 @@ pub(crate) fn exception(error: &ClientError) -> String {
     }
 }
 
+/// The class of the exception that Kafka's producer gets.
+pub(crate) fn send_exception(error: &ClientError) -> String {
+    let class = match error.code() {
+        Some(ErrorCode::MESSAGE_TOO_LARGE) => "RecordTooLargeException".into(),
+        Some(ErrorCode::RECORD_LIST_TOO_LARGE) => "RecordBatchTooLargeException".into(),
+        Some(ErrorCode::CORRUPT_MESSAGE) => "CorruptRecordException".into(),
+        Some(ErrorCode::REQUEST_TIMED_OUT) => "TimeoutException".into(),
+        Some(ErrorCode::UNKNOWN_SERVER_ERROR) => "UnknownServerException".into(),
+        Some(code) => class_of(code),
+        None => "NetworkException".into(),
+    };
+    format!("org.apache.kafka.common.errors.{class}")
+}
+
 /// Kafka names its exceptions after the codes, nearly always.
 fn class_of(code: ErrorCode) -> String {
     let name = match code {

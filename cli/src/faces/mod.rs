@@ -29,6 +29,9 @@ mod record_format;
 mod server_start;
 mod storage;
 mod topics;
+mod verifiable_consumer;
+mod verifiable_events;
+mod verifiable_producer;
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
