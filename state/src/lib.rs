@@ -7,3 +7,4 @@
 pub mod cluster;
 pub mod group;
 pub mod machine;
+pub mod transaction;

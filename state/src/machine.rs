@@ -39,17 +39,20 @@ pub struct Reply<R> {
     pub when: When,
 }
 
-/// What a machine decided: append `records`, apply them, and send each reply when it says.
+/// What a machine decided: append `records`, apply them, send each reply when it says, and start each effect once
+/// everything the machine had logged at that moment is committed.
 pub struct Output<M: Machine + ?Sized> {
     /// To be appended in this order, as one atomic batch.
     pub records: Vec<M::Record>,
     /// To be sent, each at its own time.
     pub replies: Vec<Reply<M::Response>>,
+    /// To be started in this order, none before what was logged up to now is committed.
+    pub effects: Vec<M::Effect>,
 }
 
 impl<M: Machine + ?Sized> Default for Output<M> {
     fn default() -> Self {
-        Output { records: Vec::new(), replies: Vec::new() }
+        Output { records: Vec::new(), replies: Vec::new(), effects: Vec::new() }
     }
 }
 
@@ -65,6 +68,8 @@ pub trait Machine {
     type Response;
     /// What it logs.
     type Record;
+    /// What it wants done in the world, whose outcome it is told by a request. [`std::convert::Infallible`] if nothing.
+    type Effect;
 
     /// Decides about one request.
     fn handle(&mut self, now: Now, from: ReplyTo, request: Self::Request) -> Output<Self>;

@@ -130,6 +130,7 @@ impl Groups {
                 GroupRecords,
                 move || GroupCoordinator::new(config.clone()),
                 |machine, now| machine.on_loaded(now),
+                |effect, _| match effect {},
             )
         });
         Ok(started.clone())

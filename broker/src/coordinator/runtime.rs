@@ -1,7 +1,7 @@
 //! The one shell that drives every coordinator machine.
 //!
 //! It gives the machine the time and the requests, appends the records it decided, applies them, and lets each reply
-//! leave when what it depends on is durable. If an append fails, the machine is dropped and loaded again from the
+//! leave, and each effect begin, when what it depends on is durable. If an append fails, the machine is dropped and loaded again from the
 //! log: there is no second way to get the state right.
 
 use std::collections::{HashMap, VecDeque};
@@ -66,24 +66,41 @@ impl<M: Machine> Coordinator<M> {
     }
 }
 
+/// A door that does not keep the coordinator running: for whoever performs its effects.
+pub(crate) struct WeakCoordinator<M: Machine> {
+    requests: mpsc::WeakSender<Submission<M>>,
+}
+
+impl<M: Machine> WeakCoordinator<M> {
+    /// `None` once the coordinator is stopping.
+    #[allow(dead_code, reason = "for machines with effects")]
+    pub(crate) fn upgrade(&self) -> Option<Coordinator<M>> {
+        self.requests.upgrade().map(|requests| Coordinator { requests })
+    }
+}
+
 /// Starts a coordinator on `partition`, whose log holds its records. It ends when every [`Coordinator`] is dropped.
 ///
-/// `make` gives a fresh machine, and `loaded` is told when it has seen the whole log.
+/// `make` gives a fresh machine, and `loaded` is told when it has seen the whole log. `perform` starts an effect and
+/// does not wait for it.
 pub(crate) fn spawn<M, C>(
     partition: Arc<Partition>,
     clock: Clock,
     codec: C,
     make: impl Fn() -> M + Send + 'static,
     loaded: impl Fn(&mut M, state::machine::Now) + Send + 'static,
+    perform: impl Fn(M::Effect, &WeakCoordinator<M>) + Send + Sync + 'static,
 ) -> Coordinator<M>
 where
     M: Machine + Send + 'static,
     M::Request: Send,
     M::Response: Send,
     M::Record: Send,
+    M::Effect: Send,
     C: RecordCodec<M::Record>,
 {
     let (requests, queue) = mpsc::channel(QUEUE_MAX);
+    let door = WeakCoordinator { requests: requests.downgrade() };
     tokio::spawn(async move {
         let mut queue = queue;
         loop {
@@ -99,7 +116,8 @@ where
                 continue;
             }
             loaded(&mut machine, clock.now());
-            let shell = Shell::new(&partition, &clock, &codec, machine);
+            let perform = |effect| perform(effect, &door);
+            let shell = Shell::new(&partition, &clock, &codec, machine, &perform);
             match shell.run(&mut queue).await {
                 Ended::Stopped => return,
                 Ended::AppendFailed => {
@@ -166,10 +184,11 @@ enum Ended {
     AppendFailed,
 }
 
-/// Replies that wait for one append to be durable.
-struct Committing<R> {
+/// What waits for one append to be durable.
+struct Committing<M: Machine> {
     durable: oneshot::Receiver<Durable>,
-    replies: Vec<(oneshot::Sender<R>, R)>,
+    replies: Vec<(oneshot::Sender<M::Response>, M::Response)>,
+    effects: Vec<M::Effect>,
 }
 
 struct Shell<'a, M: Machine, C> {
@@ -177,29 +196,39 @@ struct Shell<'a, M: Machine, C> {
     clock: &'a Clock,
     codec: &'a C,
     machine: M,
+    perform: &'a (dyn Fn(M::Effect) + Send + Sync),
     /// Who waits for which number. As many as requests the machine holds.
     waiting: HashMap<ReplyTo, oneshot::Sender<M::Response>>,
     next_reply_to: u64,
-    committing: VecDeque<Committing<M::Response>>,
+    committing: VecDeque<Committing<M>>,
     /// Decided and applied, not yet appended.
     records: Vec<(Bytes, Option<Bytes>)>,
     record_bytes: usize,
     replies: Vec<Reply<M::Response>>,
+    effects: Vec<M::Effect>,
 }
 
 impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
-    fn new(partition: &'a Arc<Partition>, clock: &'a Clock, codec: &'a C, machine: M) -> Self {
+    fn new(
+        partition: &'a Arc<Partition>,
+        clock: &'a Clock,
+        codec: &'a C,
+        machine: M,
+        perform: &'a (dyn Fn(M::Effect) + Send + Sync),
+    ) -> Self {
         Shell {
             partition,
             clock,
             codec,
             machine,
+            perform,
             waiting: HashMap::new(),
             next_reply_to: 0,
             committing: VecDeque::new(),
             records: Vec::new(),
             record_bytes: 0,
             replies: Vec::new(),
+            effects: Vec::new(),
         }
     }
 
@@ -251,10 +280,12 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
             self.records.push((key, value));
         }
         self.replies.extend(output.replies);
+        self.effects.extend(output.effects);
     }
 
     /// Appends what was decided and sorts the replies; false when the log refused.
     async fn append(&mut self) -> bool {
+        let effects = std::mem::take(&mut self.effects);
         let mut parked = Vec::new();
         for reply in std::mem::take(&mut self.replies) {
             let Some(sender) = self.waiting.remove(&reply.to) else { continue };
@@ -271,16 +302,22 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
             }
             self.record_bytes = 0;
             let Ok(durable) = self.partition.append_internal(builder.build().into()).await else { return false };
-            self.committing.push_back(Committing { durable, replies: parked });
+            self.committing.push_back(Committing { durable, replies: parked, effects });
         } else if let Some(last) = self.committing.back_mut() {
             last.replies.extend(parked);
+            last.effects.extend(effects);
         } else {
-            for (sender, response) in parked {
-                // Whoever asked may be gone.
-                let _ = sender.send(response);
-            }
+            self.release(parked, effects);
         }
         true
+    }
+
+    fn release(&self, replies: Vec<(oneshot::Sender<M::Response>, M::Response)>, effects: Vec<M::Effect>) {
+        for (sender, response) in replies {
+            // Whoever asked may be gone.
+            let _ = sender.send(response);
+        }
+        effects.into_iter().for_each(self.perform);
     }
 
     /// The oldest append ended; false when it is not durable.
@@ -289,14 +326,14 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
         if !matches!(durable, Ok(Ok(()))) {
             return false;
         }
-        for (sender, response) in done.replies {
-            let _ = sender.send(response);
-        }
+        self.release(done.replies, done.effects);
         true
     }
 }
 
-async fn next_durable<R>(committing: &mut VecDeque<Committing<R>>) -> Result<Durable, oneshot::error::RecvError> {
+async fn next_durable<M: Machine>(
+    committing: &mut VecDeque<Committing<M>>,
+) -> Result<Durable, oneshot::error::RecvError> {
     match committing.front_mut() {
         Some(front) => (&mut front.durable).await,
         None => std::future::pending().await,
@@ -326,11 +363,12 @@ mod tests {
         type Request = u64;
         type Response = u64;
         type Record = u64;
+        type Effect = u64;
 
         fn handle(&mut self, _now: Now, to: ReplyTo, request: u64) -> Output<Self> {
             let when = if request == 0 { When::Now } else { When::Committed };
             let records = if request == 0 { Vec::new() } else { vec![request] };
-            Output { records, replies: vec![Reply { to, response: self.0 + request, when }] }
+            Output { records, replies: vec![Reply { to, response: self.0 + request, when }], effects: vec![request] }
         }
 
         fn expire(&mut self, _now: Now) -> Output<Self> {
@@ -359,7 +397,12 @@ mod tests {
     }
 
     fn start(rig: &Rig) -> Coordinator<Sum> {
-        spawn(Arc::clone(&rig.partition), Clock::start(), Numbers, Sum::default, |_, _| {})
+        start_with(rig, |_| {})
+    }
+
+    fn start_with(rig: &Rig, perform: impl Fn(u64) + Send + Sync + 'static) -> Coordinator<Sum> {
+        let perform = move |effect, _: &WeakCoordinator<Sum>| perform(effect);
+        spawn(Arc::clone(&rig.partition), Clock::start(), Numbers, Sum::default, |_, _| {}, perform)
     }
 
     async fn ask(coordinator: &Coordinator<Sum>, number: u64) -> Result<u64, oneshot::error::RecvError> {
@@ -377,6 +420,23 @@ mod tests {
         assert_eq!(decided.try_recv(), Err(TryRecvError::Empty), "told before the disk had it");
         rig.disk.flushes(Flushes::Succeed);
         assert_eq!(timeout(DEADLINE, decided).await.unwrap(), Ok(3));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_effect_begins_when_the_disk_has_what_led_to_it() {
+        let rig = Rig::new(0);
+        let (begun, mut effects) = mpsc::unbounded_channel();
+        let coordinator = start_with(&rig, move |effect| begun.send(effect).unwrap());
+        rig.disk.flushes(Flushes::Wait);
+        let decided = coordinator.submit(3).await;
+        // Handled after it, and its own effect, though nothing is logged for it, comes after it too.
+        assert_eq!(ask(&coordinator, 0).await, Ok(3));
+        tokio::task::block_in_place(|| rig.disk.until_one_waits());
+        assert!(effects.try_recv().is_err(), "begun before the disk had it");
+        rig.disk.flushes(Flushes::Succeed);
+        assert_eq!(timeout(DEADLINE, decided).await.unwrap(), Ok(3));
+        assert_eq!(timeout(DEADLINE, effects.recv()).await.unwrap(), Some(3));
+        assert_eq!(timeout(DEADLINE, effects.recv()).await.unwrap(), Some(0));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod consumer_offsets;
 mod consumer_protocol;
+mod transaction_state;
 
 use std::ops::RangeInclusive;
 
@@ -12,6 +13,7 @@ use bytes::Bytes;
 
 pub use consumer_offsets::{GroupMetadataKey, GroupMetadataValue, MemberMetadata, OffsetCommitKey, OffsetCommitValue};
 pub use consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition};
+pub use transaction_state::{PartitionsSchema, TransactionLogKey, TransactionLogValue};
 
 use crate::api::{Message, recode};
 use crate::field::StructInfo;
@@ -101,6 +103,8 @@ all! {
     GroupMetadataValue
     ConsumerProtocolSubscription
     ConsumerProtocolAssignment
+    TransactionLogKey
+    TransactionLogValue
 }
 
 /// Declares such a message, as `api!` declares a request.

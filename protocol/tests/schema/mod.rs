@@ -168,7 +168,8 @@ fn read_fields(fields: &Value, structs: &BTreeMap<&str, &Value>) -> Vec<SchemaFi
         .map(|field| SchemaField {
             name: text_of(field, "name").expect("fields have names").to_owned(),
             kind: read_type(text_of(field, "type").expect("fields have types"), field, structs),
-            versions: versions(field, "versions"),
+            // A field may say only where it is tagged.
+            versions: versions(field, if field.get("versions").is_some() { "versions" } else { "taggedVersions" }),
             nullable: versions(field, "nullableVersions"),
             tagged: versions(field, "taggedVersions"),
             tag: field.get("tag").and_then(Value::as_u64).map(|tag| tag as u32),

@@ -273,6 +273,7 @@ impl Machine for GroupCoordinator {
     type Request = GroupRequest;
     type Response = GroupResponse;
     type Record = GroupRecord;
+    type Effect = std::convert::Infallible;
 
     fn handle(&mut self, now: Now, from: ReplyTo, request: GroupRequest) -> Output<Self> {
         self.sweep.start(now.monotonic_ms, self.config.offsets_retention_check_interval_ms);

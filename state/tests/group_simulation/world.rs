@@ -456,7 +456,7 @@ impl World {
     /// The transaction coordinator writes its marker into the log, past the machine.
     fn end_transaction(&mut self, producer_id: i64) {
         let marker = GroupRecord::TxnEnd { producer_id, committed: self.rng.bool() };
-        self.take(Output { records: vec![marker], replies: Vec::new() }, &None);
+        self.take(Output { records: vec![marker], ..Output::default() }, &None);
     }
 
     /// Nothing is lost any more, and nobody changes their mind.
