@@ -47,6 +47,10 @@ pub(crate) fn append_failure(partition: &Partition, refusal: &AppendRefusal) -> 
         AppendError::UnsupportedCompression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        AppendError::InvalidTxnState { .. } => ErrorCode::INVALID_TXN_STATE,
+        AppendError::TransactionCoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+        // Clients try again, until another transaction has ended.
+        AppendError::TooManyTransactions { .. } => ErrorCode::CONCURRENT_TRANSACTIONS,
         AppendError::Storage(error) => storage_code(partition, "append", error),
         AppendError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
     };

@@ -116,6 +116,33 @@ pub enum AppendError {
         /// What would follow.
         expected: i32,
     },
+    /// A batch and the transactions of its producer do not agree: a transaction begins that nobody verified, or a batch
+    /// comes from outside while one is open (KIP-890).
+    #[error("producer {producer_id}: {reason}")]
+    InvalidTxnState {
+        /// Whose.
+        producer_id: i64,
+        /// What does not agree.
+        reason: &'static str,
+    },
+    /// A marker of a coordinator that another has followed.
+    #[error(
+        "the coordinator with epoch {coordinator_epoch} ends a transaction of producer {producer_id}, and one with epoch {current} did so already"
+    )]
+    TransactionCoordinatorFenced {
+        /// Whose transaction.
+        producer_id: i64,
+        /// The coordinator's.
+        coordinator_epoch: i32,
+        /// What is known.
+        current: i32,
+    },
+    /// As many transactions are open in the log as it remembers producers.
+    #[error("{limit} transactions are open in the partition, and no more fit")]
+    TooManyTransactions {
+        /// The limit.
+        limit: usize,
+    },
     /// The disk.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -1,9 +1,11 @@
-//! Sparse indexes beside a segment: offset to position, and time to offset, in Kafka's formats.
+//! Sparse indexes beside a segment: offset to position, and time to offset, in Kafka's formats. The index of aborted
+//! transactions (`txn_index.rs`) is a file of the same kind.
 //!
 //! New entries gather in memory and are written in blocks; after a crash those of the last segment are built again from
 //! the newest restart point on, so they are fsynced only when the segment is complete. Lookups search the file in place:
 //! the page cache is the cache.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,6 +117,16 @@ impl<const N: usize> IndexFile<N> {
         self.written + self.pending.len()
     }
 
+    /// Whether some entries are not in the file yet.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether some entries are in the file.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.written > 0
+    }
+
     /// The last entry.
     pub(crate) fn last(&self) -> Option<&[u8; N]> {
         self.last.as_ref()
@@ -207,10 +219,15 @@ impl<const N: usize> IndexFile<N> {
     /// Begins to build it anew in another file: until that is whole, a crash must find the old one or none, and not a
     /// part that looks like all of it.
     pub(crate) fn begin_aside(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let mut aside = self.path.as_os_str().to_owned();
-        aside.push(ASIDE_SUFFIX);
-        self.path = aside.into();
+        self.path = IndexFile::<N>::aside(&self.path);
         self.reset(disk)
+    }
+
+    /// Where that file is.
+    pub(crate) fn aside(place: &Path) -> PathBuf {
+        let mut aside = place.as_os_str().to_owned();
+        aside.push(ASIDE_SUFFIX);
+        aside.into()
     }
 
     /// Puts what was built aside in its place; the caller makes the directory's change durable.
@@ -234,12 +251,44 @@ impl<const N: usize> IndexFile<N> {
         if self.written == 0 {
             return Ok(None);
         }
-        let file = self.open_file(disk, false)?;
+        Ok(self.place_of(&*self.open_file(disk, false)?, is_before)?.1)
+    }
+
+    /// Shows the entries behind those for which `is_before` holds, until told to stop.
+    pub(crate) fn each_from(
+        &self,
+        disk: &dyn Disk,
+        is_before: impl Fn(&[u8; N]) -> bool,
+        mut visit: impl FnMut(&[u8; N]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StorageError> {
+        if self.written > 0 {
+            let file = self.open_file(disk, false)?;
+            let (mut place, _) = self.place_of(&*file, &is_before)?;
+            while place < self.written {
+                let mut block = vec![[0; N]; (self.written - place).min(CHECKED_BYTES / N)];
+                read_exact(&*file, block.as_flattened_mut(), (place * N) as u64)
+                    .map_err(StorageError::io("read", &self.path))?;
+                if block.iter().try_for_each(&mut visit).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                place += block.len();
+            }
+        }
+        let pending = &self.pending[self.pending.partition_point(&is_before)..];
+        Ok(pending.iter().try_for_each(visit))
+    }
+
+    /// How many of the entries in the file `is_before` holds for, and the last of them.
+    fn place_of(
+        &self,
+        file: &dyn DiskFile,
+        is_before: impl Fn(&[u8; N]) -> bool,
+    ) -> Result<(usize, Option<[u8; N]>), StorageError> {
         let (mut low, mut high) = (0, self.written);
         let mut found = None;
         while low < high {
             let middle = low.midpoint(high);
-            let entry = self.entry(&*file, middle)?;
+            let entry = self.entry(file, middle)?;
             if is_before(&entry) {
                 found = Some(entry);
                 low = middle + 1;
@@ -247,7 +296,7 @@ impl<const N: usize> IndexFile<N> {
                 high = middle;
             }
         }
-        Ok(found)
+        Ok((low, found))
     }
 
     /// Keeps the file open: lookups go on in it when another has its name.

@@ -1,12 +1,14 @@
 //! THE DISK: partition logs in Kafka's layout and formats.
 //!
-//! Segments with their indexes, compaction, leader epochs, idempotent producers, checkpoints, recovery after a crash. Synchronous:
+//! Segments with their indexes, compaction, leader epochs, producers and their
+//! transactions, checkpoints, recovery after a crash. Synchronous:
 //! callers decide on which thread a disk may block. It knows batches of records and files, and neither sockets nor who
 //! leads what.
 //!
 //! Start at `log.rs`; `recovery.rs` says what a crash costs, `disk.rs` is the only door to the file system,
 //! `files.rs` what everybody does with whole files.
 
+mod append;
 mod checkpoint;
 mod cleaner;
 mod config;
@@ -29,6 +31,8 @@ mod retention;
 mod scan;
 mod segment;
 mod tail_cache;
+mod transactions;
+mod txn_index;
 mod validate;
 mod window;
 
@@ -39,5 +43,7 @@ pub use error::{AppendError, ReadError, StorageError};
 pub use log::{Appended, PartitionLog, ReadBatches};
 pub use log_dir::{FoundPartition, LogDir, TopicPartition};
 pub use log_dir_state::{LogDirState, OfflineReason};
+pub use producers::{Applicant, ProducerState, TransactionCheck, Verification, VerificationGuard};
 pub use retention::ClosedSegment;
+pub use transactions::{AbortedTransaction, TxnMarker};
 pub use validate::AppendOrigin;

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use protocol::Uuid;
-use protocol::records::{Batch, TimestampType, patch};
 use tracing::warn;
 
 use crate::checkpoint::Checkpoints;
@@ -17,15 +16,15 @@ use crate::cleaner::CleanerState;
 use crate::config::{LogConfig, SharedLimits};
 use crate::disk::Disk;
 use crate::epochs::LeaderEpochs;
-use crate::error::{AppendError, ReadError, StorageError};
+use crate::error::{ReadError, StorageError};
 use crate::files::remove_if_there;
 use crate::log_dir::TopicPartition;
 use crate::log_dir_state::LogDirState;
-use crate::producers::{Producers, Sequence, snapshot_path};
+use crate::producers::{Producers, snapshot_path};
 use crate::restart::Restarts;
-use crate::segment::{Extent, ReadRange, Segment};
+use crate::segment::{ReadRange, Segment};
 use crate::tail_cache::{Tail, TailCache};
-use crate::validate::{self, AppendOrigin};
+use crate::transactions::Unstable;
 use crate::window::WindowBudget;
 use crate::{partition_metadata, recovery};
 
@@ -71,21 +70,23 @@ pub struct PartitionLog {
     pub(crate) dir: PathBuf,
     config: RwLock<Arc<LogConfig>>,
     pub(crate) log_start_offset: AtomicI64,
-    log_end_offset: AtomicI64,
+    pub(crate) log_end_offset: AtomicI64,
     flushed_offset: AtomicI64,
     /// Bytes that were appended since the log was opened, and those that recovery had to read.
-    appended_bytes: AtomicU64,
+    pub(crate) appended_bytes: AtomicU64,
     /// How many of them are flushed.
     flushed_bytes: AtomicU64,
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     pub(crate) epochs: Mutex<LeaderEpochs>,
     pub(crate) writer: Mutex<Writer>,
+    /// Which transactions hold readers of committed records back.
+    pub(crate) unstable: Mutex<Unstable>,
     /// Locked after the writer.
     pub(crate) restarts: Mutex<Restarts>,
     pub(crate) cleaner: CleanerState,
     /// One flush at a time, so that the flushed offset never claims what another flush is still writing.
     flushing: Mutex<()>,
-    tail: Arc<Tail>,
+    pub(crate) tail: Arc<Tail>,
     poisoned: AtomicBool,
     closed: AtomicBool,
     /// Closed, and every file of it is whole.
@@ -139,6 +140,7 @@ impl PartitionLog {
             flushed_bytes: AtomicU64::new(recovered.reread_bytes),
             segments: RwLock::new(Arc::new(recovered.segments)),
             epochs: Mutex::new(recovered.epochs),
+            unstable: Mutex::new(Unstable::new(recovered.producers.first_undecided())),
             writer: Mutex::new(Writer { producers: recovered.producers, has_dir: recovered.has_dir, expired_at_ms: 0 }),
             restarts: Mutex::default(),
             flushing: Mutex::new(()),
@@ -233,57 +235,6 @@ impl PartitionLog {
         *self.segments.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(segments);
     }
 
-    /// Appends one batch: checks it, gives it offsets, writes it. It is readable when this returns, and durable after
-    /// the next [`PartitionLog::flush`].
-    ///
-    /// # Errors
-    /// [`AppendError`]; nothing was written then.
-    pub fn append_as_leader(
-        &self,
-        bytes: Bytes,
-        leader_epoch: i32,
-        origin: AppendOrigin,
-        now_ms: i64,
-    ) -> Result<Appended, AppendError> {
-        let config = self.config();
-        let mut batch = validate::prepare(bytes, &config, origin, now_ms)?;
-        if batch.len() as u64 > segment_bytes(&config) {
-            let limit = usize::try_from(segment_bytes(&config)).unwrap_or(usize::MAX);
-            return Err(AppendError::LargerThanSegment { size: batch.len(), limit });
-        }
-        let mut writer = lock(&self.writer);
-        self.check_open().map_err(|error| match error {
-            StorageError::Closed => AppendError::Closed,
-            other => other.into(),
-        })?;
-        if let Some(duplicate) = check_sequence(&mut writer, &batch, &config, now_ms)? {
-            return Ok(duplicate);
-        }
-        let base_offset = self.log_end_offset();
-        patch::set_base_offset(&mut batch, base_offset);
-        patch::set_partition_leader_epoch(&mut batch, leader_epoch);
-        let parsed = Batch::parse(&batch)?;
-        let extent = Extent::of(&parsed);
-        let segment = self.segment_for(&mut writer, extent, &config, now_ms)?;
-        self.assign_epoch(leader_epoch, base_offset)?;
-        let disk = &*self.shared.disk;
-        let whole = config.preallocate.then_some(segment_bytes(&config));
-        segment.append(disk, &batch, extent, config.index_interval_bytes, whole)?;
-        segment.touch(now_ms);
-        writer.producers.note(&parsed, now_ms);
-        let log_append_time_ms =
-            (parsed.timestamp_type() == TimestampType::LogAppendTime).then(|| parsed.max_timestamp());
-        self.publish(batch, extent);
-        Ok(Appended { base_offset, last_offset: extent.last_offset, log_append_time_ms, duplicate: false })
-    }
-
-    fn publish(&self, batch: BytesMut, extent: Extent) {
-        let (base_offset, next_offset) = (self.log_end_offset(), extent.last_offset + 1);
-        self.appended_bytes.fetch_add(extent.size as u64, Ordering::AcqRel);
-        self.shared.cache.push(&self.tail, base_offset, next_offset, batch.freeze());
-        self.log_end_offset.store(next_offset, Ordering::Release);
-    }
-
     pub(crate) fn check_open(&self) -> Result<(), StorageError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(StorageError::Closed);
@@ -294,44 +245,6 @@ impl PartitionLog {
     fn check_writable(&self) -> Result<(), StorageError> {
         self.shared.state.check()?;
         if self.poisoned.load(Ordering::Acquire) { Err(StorageError::Poisoned) } else { Ok(()) }
-    }
-
-    /// The epoch is on disk before any batch that carries it, so that a crash between the two leaves no batch without.
-    fn assign_epoch(&self, leader_epoch: i32, offset: i64) -> Result<(), StorageError> {
-        let mut epochs = lock(&self.epochs);
-        epochs.assign(leader_epoch, offset);
-        epochs.save(&*self.shared.disk, &self.dir)
-    }
-
-    fn segment_for(
-        &self,
-        writer: &mut Writer,
-        extent: Extent,
-        config: &LogConfig,
-        now_ms: i64,
-    ) -> Result<Arc<Segment>, StorageError> {
-        let segments = self.segments();
-        if let Some(active) = segments.last() {
-            let disk = &*self.shared.disk;
-            let full = active.size() + extent.size as u64 > segment_bytes(config)
-                || !active.can_hold(extent.last_offset)
-                || active.index_bytes() >= config.segment_index_bytes
-                || active.age_ms(disk, extent.max_timestamp, now_ms)? > self.segment_ms(config);
-            if !full || active.size() == 0 {
-                active.keep_open(disk)?;
-                return Ok(Arc::clone(active));
-            }
-        }
-        self.roll_with(writer, now_ms)
-    }
-
-    fn segment_ms(&self, config: &LogConfig) -> u64 {
-        // Spread by name, so that segments of many partitions do not all close at once, and the same way each time.
-        let name = crc32c::crc32c(self.partition.to_string().as_bytes());
-        let jitter = config.segment_jitter_ms.saturating_mul(u64::from(name)) >> 32;
-        // Only closed segments are compacted.
-        let lag = config.max_compaction_lag_ms.filter(|_| config.compact).unwrap_or(u64::MAX);
-        config.segment_ms.min(lag).saturating_sub(jitter)
     }
 
     /// Closes the active segment, which is durable then, and opens the next: only the last segment of a log can be torn.
@@ -554,37 +467,6 @@ impl PartitionLog {
     pub(crate) fn path(&self) -> &Path {
         &self.dir
     }
-}
-
-fn check_sequence(
-    writer: &mut Writer,
-    batch: &[u8],
-    config: &LogConfig,
-    now_ms: i64,
-) -> Result<Option<Appended>, AppendError> {
-    let parsed = Batch::parse(batch)?;
-    if !parsed.has_producer_id() || parsed.is_control() {
-        return Ok(None);
-    }
-    // Once in a while is enough: expiry only bounds memory.
-    if now_ms.saturating_sub(writer.expired_at_ms) > 600_000 {
-        writer.producers.expire(now_ms, config.producer_id_expiration_ms);
-        writer.expired_at_ms = now_ms;
-    }
-    match writer.producers.check(&parsed)? {
-        Sequence::New => Ok(None),
-        Sequence::Duplicate { base_offset, last_offset, timestamp } => Ok(Some(Appended {
-            base_offset,
-            last_offset,
-            log_append_time_ms: (config.timestamp_type == TimestampType::LogAppendTime).then_some(timestamp),
-            duplicate: true,
-        })),
-    }
-}
-
-/// `segment.bytes`; positions in an index have 31 bits.
-fn segment_bytes(config: &LogConfig) -> u64 {
-    config.segment_bytes.min(i32::MAX as u64)
 }
 
 /// Removes a file if it is there.

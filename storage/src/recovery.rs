@@ -80,11 +80,12 @@ pub(crate) fn open(
     };
     let known_epochs = LeaderEpochs::open(disk, dir)?;
     let (epochs_known, mut epochs) = (known_epochs.is_some(), known_epochs.unwrap_or_default());
-    let opening = Opening { disk, dir, config, now_ms, next: None, recovery_point: known.recovery_point };
+    let opening = Opening { disk, dir, config, limits, now_ms, next: None, recovery_point: known.recovery_point };
     let mut segments = Vec::with_capacity(bases.len());
     for (base, next) in older.iter().zip(&bases[1..]) {
         let trusted = epochs_known && (known.clean || *next <= known.recovery_point);
-        segments.push(open_closed(&Opening { next: Some(*next), ..opening }, *base, trusted, &mut epochs)?);
+        let opening = Opening { next: Some(*next), ..opening };
+        segments.push(open_closed(&opening, *base, trusted, &mut epochs, &segments)?);
     }
     let trusted = if epochs_known && known.clean { opening.open_trusted(*active)? } else { None };
     let (end, mut producers, reread_bytes) = match trusted {
@@ -98,7 +99,7 @@ pub(crate) fn open(
             (end, producers, 0)
         }
         None => {
-            let checked = check_active(&opening, *active, &segments, &mut epochs, epochs_known, limits)?;
+            let checked = check_active(&opening, *active, &segments, &mut epochs, epochs_known)?;
             segments.push(Arc::new(checked.segment));
             (checked.end, checked.producers, checked.read_bytes)
         }
@@ -127,11 +128,12 @@ fn open_closed(
     base: i64,
     trusted: bool,
     epochs: &mut LeaderEpochs,
+    older: &[Arc<Segment>],
 ) -> Result<Arc<Segment>, StorageError> {
     if trusted && let Some((segment, _)) = opening.open_trusted(base)? {
         return Ok(segment);
     }
-    opening.rebuild(base, epochs)
+    opening.rebuild(base, epochs, older)
 }
 
 /// Reads what a crash may have left of the last segment, from where it is known to be whole.
@@ -141,17 +143,16 @@ fn check_active(
     older: &[Arc<Segment>],
     epochs: &mut LeaderEpochs,
     epochs_known: bool,
-    limits: &SharedLimits,
 ) -> Result<CheckedActive, StorageError> {
     let (disk, dir) = (opening.disk, opening.dir);
     let (length, _) = opening.examine(base)?;
-    let fresh = || (Segment::at(dir, base, 0, opening.now_ms), Producers::new(limits.producers_per_log));
+    let fresh = || (Segment::at(dir, base, 0, opening.now_ms), Producers::new(opening.limits.producers_per_log));
     let (mut resumed, flushed) = restart::resume(disk, dir, fresh, length, &snapshot_offsets(disk, dir)?)?;
     if !epochs_known {
         // Every batch is to be asked for its epoch.
         resumed = None;
     }
-    let mut producers = Producers::new(limits.producers_per_log);
+    let mut producers = Producers::new(opening.limits.producers_per_log);
     if resumed.is_none() {
         load_producers(disk, dir, older, base, opening.now_ms, &mut producers)?;
     }
@@ -215,7 +216,7 @@ pub(crate) fn offset_of(name: &str, suffix: &str) -> Option<i64> {
 }
 
 /// The producers' state at an offset, from the newest usable snapshot before it and the batches after that.
-fn load_producers(
+pub(crate) fn load_producers(
     disk: &dyn Disk,
     dir: &Path,
     segments: &[Arc<Segment>],

@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use protocol::records::Batch;
 use tracing::{info, warn};
 
-use crate::config::LogConfig;
+use crate::config::{LogConfig, SharedLimits};
 use crate::disk::Disk;
 use crate::epochs::LeaderEpochs;
 use crate::error::StorageError;
 use crate::producers::Producers;
+use crate::recovery::load_producers;
 use crate::restart::Resumed;
 use crate::scan::{ScanEnd, scan};
 use crate::segment::{Extent, Segment};
@@ -19,6 +21,7 @@ pub(crate) struct Opening<'a> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) dir: &'a Path,
     pub(crate) config: &'a LogConfig,
+    pub(crate) limits: &'a SharedLimits,
     pub(crate) now_ms: i64,
     /// First offset of the next segment; the last one has none.
     pub(crate) next: Option<i64>,
@@ -34,6 +37,15 @@ pub(crate) struct CheckedActive {
     pub(crate) read_bytes: u64,
 }
 
+/// What a walk through a segment found.
+struct Walked {
+    /// The offset behind the last batch.
+    end: i64,
+    ended: ScanEnd,
+    /// Whether there are markers of aborted transactions, of which nobody took notice.
+    has_aborts: bool,
+}
+
 impl Opening<'_> {
     /// A segment whose content is known to be whole, if its indexes are too, and the offset behind its last record; that
     /// of a segment that is not the last is not looked for.
@@ -41,7 +53,7 @@ impl Opening<'_> {
         let (length, modified_ms) = self.examine(base)?;
         let segment = Segment::at(self.dir, base, length, self.now_ms);
         segment.touch(modified_ms);
-        if segment.load_indexes(self.disk)? {
+        if segment.load_indexes(self.disk, self.next)? {
             if self.next.is_some() {
                 return Ok(Some((Arc::new(segment), base)));
             }
@@ -77,13 +89,19 @@ impl Opening<'_> {
         Ok(whole.then_some(end))
     }
 
-    /// Reads a whole segment that has a next one, and rebuilds its indexes.
-    pub(crate) fn rebuild(&self, base: i64, epochs: &mut LeaderEpochs) -> Result<Arc<Segment>, StorageError> {
+    /// Reads a whole segment that has a next one, and rebuilds its indexes. `older` are the segments before it.
+    pub(crate) fn rebuild(
+        &self,
+        base: i64,
+        epochs: &mut LeaderEpochs,
+        older: &[Arc<Segment>],
+    ) -> Result<Arc<Segment>, StorageError> {
         let (length, modified_ms) = self.examine(base)?;
         let segment = Segment::at(self.dir, base, 0, self.now_ms);
         segment.touch(modified_ms);
         segment.begin_indexes_aside(self.disk)?;
-        let (end, ended) = self.walk(&segment, base, length, epochs, None)?;
+        let walked = self.walk(&segment, base, length, epochs, None)?;
+        let (end, ended) = (walked.end, walked.ended);
         let corrupt =
             |reason| StorageError::Corrupt { path: segment.path().to_owned(), position: ended.position, reason };
         if let Some(reason) = &ended.invalid {
@@ -92,10 +110,40 @@ impl Opening<'_> {
         if let Some(next) = self.next.filter(|next| *next < end) {
             return Err(corrupt(format!("it ends at offset {end}, and the next segment begins at {next}")));
         }
+        if walked.has_aborts {
+            self.rebuild_aborted(&segment, older)?;
+        }
         epochs.save(self.disk, self.dir)?;
         segment.move_indexes_in_place(self.disk)?;
         self.disk.sync_dir(self.dir).map_err(StorageError::io("flush", self.dir))?;
         Ok(Arc::new(segment))
+    }
+
+    /// Finds the aborted transactions whose markers stand in a segment; they may begin in any before.
+    fn rebuild_aborted(&self, segment: &Segment, older: &[Arc<Segment>]) -> Result<(), StorageError> {
+        let mut producers = Producers::new(self.limits.producers_per_log);
+        load_producers(self.disk, self.dir, older, segment.base_offset(), self.now_ms, &mut producers)?;
+        let file = segment.file(self.disk)?;
+        let ended = scan(&*file, segment.path(), 0..segment.size(), false, |batch, _| {
+            self.note(segment, &mut producers, batch);
+            Ok(())
+        })?;
+        match ended.invalid {
+            None => Ok(()),
+            Some(reason) => {
+                let path = segment.path().to_owned();
+                Err(StorageError::Corrupt { path, position: ended.position, reason })
+            }
+        }
+    }
+
+    fn note(&self, segment: &Segment, producers: &mut Producers, batch: &Batch<'_>) {
+        // Heard of now, as far as we know: a retry may be under way, whatever time the records carry.
+        if let Some(completed) = producers.note(batch, self.now_ms)
+            && !completed.committed
+        {
+            segment.note_aborted(self.disk, &completed.txn);
+        }
     }
 
     /// Reads the last segment from a restart point on, or all of it, and cuts it where it ends if that is what a crash
@@ -118,7 +166,7 @@ impl Opening<'_> {
         };
         segment.touch(modified_ms);
         let read_bytes = length - segment.size();
-        let (end, ended) = self.walk(&segment, begin, length, epochs, Some(&mut producers))?;
+        let Walked { end, ended, .. } = self.walk(&segment, begin, length, epochs, Some(&mut producers))?;
         if let Some(reason) = ended.invalid {
             self.may_cut(&segment, ended.position, end, reason, length)?;
         } else if end < self.recovery_point {
@@ -137,8 +185,7 @@ impl Opening<'_> {
         Ok(CheckedActive { segment, end, producers, read_bytes })
     }
 
-    /// Notes every batch between a segment's published end and `length`, as long as they are whole; answers the offset
-    /// behind the last, and where it ended.
+    /// Notes every batch between a segment's published end and `length`, as long as they are whole.
     fn walk(
         &self,
         segment: &Segment,
@@ -146,9 +193,9 @@ impl Opening<'_> {
         length: u64,
         epochs: &mut LeaderEpochs,
         mut producers: Option<&mut Producers>,
-    ) -> Result<(i64, ScanEnd), StorageError> {
+    ) -> Result<Walked, StorageError> {
         let file = segment.file(self.disk)?;
-        let mut end = begin;
+        let (mut end, mut has_aborts) = (begin, false);
         let ended = scan(&*file, segment.path(), segment.size()..length, true, |batch, _| {
             if batch.base_offset() < end || batch.last_offset() < batch.base_offset() {
                 return Err(format!("offset {} comes after {end}", batch.base_offset()));
@@ -160,13 +207,13 @@ impl Opening<'_> {
             end = batch.next_offset();
             epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
             segment.note(self.disk, Extent::of(batch), self.config.index_interval_bytes);
-            if let Some(producers) = &mut producers {
-                // Heard of now, as far as we know: a retry may be under way, whatever time the records carry.
-                producers.note(batch, self.now_ms);
+            match &mut producers {
+                Some(producers) => self.note(segment, producers, batch),
+                None => has_aborts |= batch.end_txn_marker().is_some_and(|marker| !marker.committed),
             }
             Ok(())
         })?;
-        Ok((end, ended))
+        Ok(Walked { end, ended, has_aborts })
     }
 
     /// Only what comes after everything that was flushed may be cut away.

@@ -18,6 +18,7 @@ use crate::log::{PartitionLog, lock};
 use crate::producers::{Producers, snapshot_path};
 use crate::recovery;
 use crate::segment::Segment;
+use crate::txn_index::TXN_ENTRY_BYTES;
 
 /// A restart point is worth so many times its own size of reading.
 const INTERVAL_SNAPSHOTS: u64 = 8;
@@ -38,6 +39,7 @@ pub(crate) struct RestartPoint {
     pub(crate) bytes_since_entry: u64,
     pub(crate) offset_index: IndexMark<OFFSET_ENTRY_BYTES>,
     pub(crate) time_index: IndexMark<TIME_ENTRY_BYTES>,
+    pub(crate) txn_index: IndexMark<TXN_ENTRY_BYTES>,
 }
 
 /// How far an index goes.
@@ -50,7 +52,7 @@ pub(crate) struct IndexMark<const N: usize> {
 }
 
 impl RestartPoint {
-    const BYTES: usize = 7 * 8 + (4 + OFFSET_ENTRY_BYTES) + (4 + TIME_ENTRY_BYTES);
+    const BYTES: usize = 7 * 8 + (4 + OFFSET_ENTRY_BYTES) + (4 + TIME_ENTRY_BYTES) + (4 + TXN_ENTRY_BYTES);
 
     pub(crate) fn write(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(&self.base_offset.to_be_bytes());
@@ -64,6 +66,8 @@ impl RestartPoint {
         to.extend_from_slice(&self.offset_index.last);
         to.extend_from_slice(&self.time_index.count.to_be_bytes());
         to.extend_from_slice(&self.time_index.last);
+        to.extend_from_slice(&self.txn_index.count.to_be_bytes());
+        to.extend_from_slice(&self.txn_index.last);
     }
 
     pub(crate) fn read(from: &[u8]) -> Option<RestartPoint> {
@@ -81,6 +85,7 @@ impl RestartPoint {
             bytes_since_entry: size(48)?,
             offset_index: IndexMark { count: count(56)?, last: from[60..68].try_into().ok()? },
             time_index: IndexMark { count: count(68)?, last: from[72..84].try_into().ok()? },
+            txn_index: IndexMark { count: count(84)?, last: from[88..122].try_into().ok()? },
         })
     }
 }
@@ -218,6 +223,7 @@ mod tests {
             bytes_since_entry: 5,
             offset_index: IndexMark { count: 2, last: [7; 8] },
             time_index: IndexMark { count: 0, last: [0; 12] },
+            txn_index: IndexMark { count: 3, last: [9; 34] },
         };
         let mut bytes = Vec::new();
         point.write(&mut bytes);

@@ -1,11 +1,13 @@
-//! A part of a log: one `.log` file and its two indexes.
+//! A part of a log: one `.log` file and its indexes.
 
+mod read;
+
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use protocol::records::{Batch, BatchError, batches};
+use protocol::records::Batch;
 use tracing::warn;
 
 use crate::StorageError;
@@ -16,12 +18,12 @@ use crate::index::{
 };
 use crate::restart::RestartPoint;
 use crate::scan::scan;
-use crate::window::WindowBudget;
+use crate::txn_index::{AbortedTxn, TxnIndex};
+
+pub(crate) use read::ReadRange;
 
 /// Suffix of files on their way out.
 pub(crate) const DELETED_SUFFIX: &str = ".deleted";
-/// Behind an index entry the wanted batch may be this far, beyond the index interval.
-const LOOK_AHEAD_BYTES: u64 = 64 * 1024;
 /// Room is reserved in steps that grow with the segment, between these.
 const RESERVE_MIN_BYTES: u64 = 64 * 1024;
 const RESERVE_MAX_BYTES: u64 = 4 << 20;
@@ -67,6 +69,7 @@ pub(crate) struct Segment {
 struct Indexes {
     offset: IndexFile<OFFSET_ENTRY_BYTES>,
     time: IndexFile<TIME_ENTRY_BYTES>,
+    aborted: TxnIndex,
     bytes_since_entry: u64,
 }
 
@@ -115,6 +118,7 @@ impl Segment {
             let indexes = &mut *lock(&segment.indexes);
             indexes.offset.set_path(with_suffix(indexes.offset.path(), suffix));
             indexes.time.set_path(with_suffix(indexes.time.path(), suffix));
+            indexes.aborted.set_path(with_suffix(indexes.aborted.path(), suffix));
         }
         let file = disk.open(&segment.path, true).map_err(StorageError::io("create", &segment.path))?;
         // An attempt that failed may have left something. Nothing behind the log's end was ever published.
@@ -130,6 +134,7 @@ impl Segment {
         let indexes = Indexes {
             offset: IndexFile::create(path(".index")),
             time: IndexFile::create(path(".timeindex")),
+            aborted: TxnIndex::create(path(".txnindex")),
             bytes_since_entry: 0,
         };
         Segment {
@@ -152,12 +157,15 @@ impl Segment {
         }
     }
 
-    /// Takes the indexes from disk; false when one is missing or damaged.
-    pub(crate) fn load_indexes(&self, disk: &dyn Disk) -> Result<bool, StorageError> {
+    /// Takes the indexes from disk; false when one is missing or damaged. A missing index of aborted transactions says, as
+    /// in Kafka, that there are none. The next segment, if there is one, begins at `next`.
+    pub(crate) fn load_indexes(&self, disk: &dyn Disk, next: Option<i64>) -> Result<bool, StorageError> {
         let indexes = &mut *lock(&self.indexes);
         let offset = IndexFile::open(disk, indexes.offset.path().to_owned())?;
         let time = IndexFile::open(disk, indexes.time.path().to_owned())?;
-        let (Some(offset), Some(time)) = (offset, time) else { return Ok(false) };
+        let offsets = self.base_offset..next.unwrap_or(i64::MAX);
+        let aborted = TxnIndex::open(disk, indexes.aborted.path().to_owned(), offsets)?;
+        let (Some(offset), Some(time), Some(aborted)) = (offset, time, aborted) else { return Ok(false) };
         let size = self.size();
         if offset.last().is_some_and(|last| !is_plausible(parse_offset_entry(last), offset.len(), size)) {
             return Ok(false);
@@ -171,8 +179,7 @@ impl Segment {
             self.max_timestamp.store(timestamp, Ordering::Release);
             self.offset_of_max_timestamp.store(self.base_offset + i64::from(relative), Ordering::Release);
         }
-        indexes.offset = offset;
-        indexes.time = time;
+        (indexes.offset, indexes.time, indexes.aborted) = (offset, time, aborted);
         Ok(true)
     }
 
@@ -181,6 +188,7 @@ impl Segment {
         let indexes = &mut *lock(&self.indexes);
         indexes.offset.reset(disk)?;
         indexes.time.reset(disk)?;
+        indexes.aborted.reset(disk)?;
         indexes.bytes_since_entry = 0;
         self.max_timestamp.store(-1, Ordering::Release);
         self.offset_of_max_timestamp.store(self.base_offset, Ordering::Release);
@@ -205,6 +213,7 @@ impl Segment {
             bytes_since_entry: indexes.bytes_since_entry,
             offset_index: indexes.offset.mark(),
             time_index: indexes.time.mark(),
+            txn_index: indexes.aborted.mark(),
         })
     }
 
@@ -224,7 +233,8 @@ impl Segment {
             let ((before, at), (next, then)) = (parse_time_entry(before), parse_time_entry(next));
             next > before && then > at
         })?;
-        let (Some(offset), Some(time)) = (offset, time) else { return Ok(false) };
+        let aborted = TxnIndex::open_to(disk, indexes.aborted.path().to_owned(), &point.txn_index)?;
+        let (Some(offset), Some(time), Some(aborted)) = (offset, time, aborted) else { return Ok(false) };
         let mut end = None;
         let file = self.file(disk)?;
         let ended = scan(&*file, &self.path, point.last_position..point.position, true, |batch, _| {
@@ -234,7 +244,8 @@ impl Segment {
         if ended.invalid.is_some() || end != Some(point.offset) {
             return Ok(false);
         }
-        (indexes.offset, indexes.time, indexes.bytes_since_entry) = (offset, time, point.bytes_since_entry);
+        (indexes.offset, indexes.time, indexes.aborted) = (offset, time, aborted);
+        indexes.bytes_since_entry = point.bytes_since_entry;
         self.size.store(point.position, Ordering::Release);
         self.reserved.store(point.position, Ordering::Release);
         self.last_position.store(point.last_position, Ordering::Release);
@@ -248,20 +259,23 @@ impl Segment {
         let indexes = &mut *lock(&self.indexes);
         indexes.offset.begin_again();
         indexes.time.begin_again();
+        indexes.aborted.begin_again();
     }
 
     /// Ends the index files where the indexes end.
     pub(crate) fn settle_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         let indexes = &mut *lock(&self.indexes);
         indexes.offset.settle(disk)?;
-        indexes.time.settle(disk)
+        indexes.time.settle(disk)?;
+        indexes.aborted.settle(disk)
     }
 
     /// Writes what the indexes have gathered; durable it is when the segment is sealed.
     pub(crate) fn write_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         let indexes = &mut *lock(&self.indexes);
         indexes.offset.write(disk)?;
-        indexes.time.write(disk)
+        indexes.time.write(disk)?;
+        indexes.aborted.write(disk)
     }
 
     /// Notes where the last batch begins of a segment that was not read.
@@ -283,13 +297,15 @@ impl Segment {
     pub(crate) fn begin_indexes_aside(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         let indexes = &mut *lock(&self.indexes);
         indexes.offset.begin_aside(disk)?;
-        indexes.time.begin_aside(disk)
+        indexes.time.begin_aside(disk)?;
+        indexes.aborted.begin_aside(disk)
     }
 
     /// Puts the new indexes, complete and durable, in the place of the old; the caller makes that change durable.
     pub(crate) fn move_indexes_in_place(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         let indexes = &mut *lock(&self.indexes);
         self.push_time(indexes, disk);
+        indexes.aborted.move_in_place(disk)?;
         indexes.offset.move_in_place(disk)?;
         indexes.time.move_in_place(disk)
     }
@@ -438,6 +454,22 @@ impl Segment {
         self.size.store(position + extent.size as u64, Ordering::Release);
     }
 
+    /// Takes an aborted transaction whose marker stands in this segment, behind those of all others.
+    pub(crate) fn note_aborted(&self, disk: &dyn Disk, txn: &AbortedTxn) {
+        lock(&self.indexes).aborted.push(disk, txn);
+    }
+
+    /// Shows the aborted transactions whose markers stand in this segment at `offset` or behind, in the order of their
+    /// markers, until told to stop.
+    pub(crate) fn each_aborted(
+        &self,
+        disk: &dyn Disk,
+        offset: i64,
+        visit: impl FnMut(AbortedTxn) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StorageError> {
+        lock(&self.indexes).aborted.each_from(disk, offset, visit)
+    }
+
     /// The time index grows only with the largest timestamp so far, so it is monotone whatever records carry.
     fn push_time(&self, indexes: &mut Indexes, disk: &dyn Disk) {
         let timestamp = self.max_timestamp();
@@ -489,6 +521,7 @@ impl Segment {
             self.push_time(indexes, disk);
             indexes.offset.complete(disk)?;
             indexes.time.complete(disk)?;
+            indexes.aborted.complete(disk)?;
         }
         let size = self.size();
         if self.reserved.load(Ordering::Acquire) > size || self.torn.load(Ordering::Acquire) {
@@ -511,7 +544,8 @@ impl Segment {
         self.keep_open(disk)?;
         let indexes = &mut *lock(&self.indexes);
         indexes.offset.pin(disk)?;
-        indexes.time.pin(disk)
+        indexes.time.pin(disk)?;
+        indexes.aborted.pin(disk)
     }
 
     /// The names stay its own after all.
@@ -521,6 +555,7 @@ impl Segment {
         let indexes = &mut *lock(&self.indexes);
         indexes.offset.unpin();
         indexes.time.unpin();
+        indexes.aborted.unpin();
     }
 
     /// Replaces what the names of the indexes end in after `.index`.
@@ -528,7 +563,9 @@ impl Segment {
         let indexes = &mut *lock(&self.indexes);
         let renamed = |path: &Path| with_suffix(&path.with_extension(""), suffix);
         indexes.offset.rename(disk, renamed(indexes.offset.path()))?;
-        indexes.time.rename(disk, renamed(indexes.time.path()))
+        indexes.time.rename(disk, renamed(indexes.time.path()))?;
+        let to = renamed(indexes.aborted.path());
+        indexes.aborted.rename(disk, to)
     }
 
     /// Replaces what the name of the data ends in after `.log`.
@@ -545,7 +582,7 @@ impl Segment {
         for path in [indexes.offset.path(), indexes.time.path(), &self.path] {
             remove_if_there(disk, path).map_err(StorageError::io("remove", path))?;
         }
-        Ok(())
+        indexes.aborted.discard(disk)
     }
 
     /// Ends the file at the published size, and makes it durable: whatever follows is no batch, or room that was
@@ -573,70 +610,6 @@ impl Segment {
     /// The largest timestamp and the last offset of its batch.
     pub(crate) fn max_timestamp_and_offset(&self) -> (i64, i64) {
         (self.max_timestamp(), self.offset_of_max_timestamp.load(Ordering::Acquire))
-    }
-
-    /// Whole batches from the one that holds `offset`, below `upper_bound`; at most `max_bytes`, but at least one if
-    /// `at_least_one`.
-    pub(crate) fn read(
-        &self,
-        disk: &dyn Disk,
-        budget: &WindowBudget,
-        wanted: ReadRange,
-    ) -> Result<Bytes, StorageError> {
-        let file = self.file(disk)?;
-        let position = self.position_before(disk, wanted.offset)?;
-        match self.read_from(&*file, budget, position, wanted) {
-            Err(StorageError::Corrupt { reason, .. }) if position > 0 => {
-                // An index is only a short cut: if it leads astray, the batches themselves show the way.
-                if !self.astray.swap(true, Ordering::AcqRel) {
-                    warn!(segment = %self.path.display(), position, reason, "reading from the segment's start instead");
-                }
-                self.read_from(&*file, budget, 0, wanted)
-            }
-            other => other,
-        }
-    }
-
-    fn read_from(
-        &self,
-        file: &dyn DiskFile,
-        budget: &WindowBudget,
-        position: u64,
-        wanted: ReadRange,
-    ) -> Result<Bytes, StorageError> {
-        let size = self.size();
-        let usual = LOOK_AHEAD_BYTES.saturating_add(wanted.max_bytes as u64);
-        let (mut start, mut length, mut needed) = (position, usual, 0);
-        while start < size {
-            let longest = (size - start).min(length) as usize;
-            let window = budget.window(file, start, longest, needed).map_err(StorageError::io("read", &self.path))?;
-            let damaged = |reason| StorageError::Corrupt { path: self.path.clone(), position: start, reason };
-            if start == position && position > 0 && !begins_before(&window, wanted.offset) {
-                return Err(damaged("no batch begins where the index says".to_owned()));
-            }
-            let at_end = start + window.len() as u64 == size;
-            match select(&window, wanted) {
-                Selected::Range(range) => return Ok(window.slice(range)),
-                Selected::Beyond { skipped } if start + skipped as u64 == size => break,
-                Selected::Beyond { .. } | Selected::Cut { .. } if at_end => {
-                    return Err(damaged("the last batch is not whole".to_owned()));
-                }
-                Selected::Beyond { skipped: 0 } => {
-                    needed = window.len() * 2;
-                    length = length.max(needed as u64);
-                }
-                Selected::Beyond { skipped } => {
-                    start += skipped as u64;
-                    (length, needed) = (usual, 0);
-                }
-                Selected::Cut { skipped, needed: batch_bytes } => {
-                    start += skipped as u64;
-                    (length, needed) = (batch_bytes as u64, batch_bytes);
-                }
-                Selected::Damaged(reason) => return Err(damaged(reason)),
-            }
-        }
-        Ok(Bytes::new())
     }
 
     /// Renames the files so that a restart does not see them. The data goes last: data without indexes is a segment
@@ -681,72 +654,6 @@ fn is_plausible((relative, position): (u32, u32), count: usize, size: u64) -> bo
     let position = u64::from(position);
     let least = (count - 1) * protocol::records::HEADER_LEN;
     position < size && position >= least as u64 && i32::try_from(relative).is_ok()
-}
-
-/// Whether a batch stands at the start of `window` from which `offset` is ahead.
-fn begins_before(window: &[u8], offset: i64) -> bool {
-    match batches(window).next() {
-        Some(Ok(batch)) => batch.base_offset() <= offset,
-        // Larger than the window: its base offset is there all the same.
-        Some(Err(BatchError::Truncated { .. })) => {
-            window.first_chunk().is_some_and(|base| i64::from_be_bytes(*base) <= offset)
-        }
-        _ => false,
-    }
-}
-
-/// What a reader wants of a segment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ReadRange {
-    pub(crate) offset: i64,
-    pub(crate) max_bytes: usize,
-    pub(crate) upper_bound: i64,
-    pub(crate) at_least_one: bool,
-}
-
-enum Selected {
-    Range(std::ops::Range<usize>),
-    /// The wanted batch is behind the window, of which this much was passed over.
-    Beyond {
-        skipped: usize,
-    },
-    /// The first wanted batch is larger than the window.
-    Cut {
-        skipped: usize,
-        needed: usize,
-    },
-    Damaged(String),
-}
-
-fn select(window: &[u8], wanted: ReadRange) -> Selected {
-    let (mut start, mut end) = (0, 0);
-    let mut found = false;
-    for batch in batches(window) {
-        let batch = match batch {
-            Ok(batch) => batch,
-            Err(_) if found => break,
-            Err(BatchError::Truncated { needed }) => {
-                return if wanted.at_least_one && window.len() - start > protocol::records::HEADER_LEN {
-                    Selected::Cut { skipped: start, needed }
-                } else {
-                    Selected::Beyond { skipped: start }
-                };
-            }
-            Err(error) => return Selected::Damaged(error.to_string()),
-        };
-        if !found && batch.last_offset() < wanted.offset {
-            start += batch.size_bytes();
-            end = start;
-            continue;
-        }
-        let fits = end - start + batch.size_bytes() <= wanted.max_bytes || (!found && wanted.at_least_one);
-        if !fits || batch.base_offset() >= wanted.upper_bound {
-            return Selected::Range(start..end);
-        }
-        found = true;
-        end += batch.size_bytes();
-    }
-    if found { Selected::Range(start..end) } else { Selected::Beyond { skipped: start } }
 }
 
 /// What these guard holds no invariant that a panic could break half way.

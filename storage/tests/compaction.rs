@@ -16,7 +16,7 @@ use std::sync::Arc;
 use compacted::{Model, NoLimit, chunks, read};
 use fastrand::Rng;
 use protocol::records::{BatchBuilder, Codec, batches};
-use rig::{RigDisk, append, files, open_one, partition, tempdir, topic_id};
+use rig::{RigDisk, files, open_one, partition, tempdir, topic_id};
 use simdisk::{SimDisk, over_seeds};
 use storage::{AppendOrigin, Cleanable, Disk, LogConfig, LogDir, Pace, PartitionLog, SharedLimits, StorageError};
 
@@ -318,22 +318,6 @@ fn open_one_of(disk: &RigDisk, path: &Path, topic: u8, config: LogConfig) -> (Lo
     let dir = rig::open_dir(disk, path);
     let log = dir.open_log(&partition(0), topic_id(topic), config).unwrap();
     (dir, log)
-}
-
-#[test]
-fn records_of_transactions_are_left_alone_with_all_behind_them() {
-    let (disk, path) = (RigDisk::default(), tempdir());
-    let (_dir, log) = open_one(&disk, path.path(), LogConfig { segment_bytes: 1 << 20, ..config() });
-    put(&log, "a", Some("1"), 0);
-    put(&log, "a", Some("2"), 0);
-    roll(&log, 0);
-    let mut builder = BatchBuilder::new(0).producer(1, 0, 0).transactional();
-    builder.append(0, Some(b"a"), Some(b"3"), &[]);
-    append(&log, builder.build().freeze()).unwrap();
-    roll(&log, 0);
-    assert_eq!(log.compact(0, MAP_BYTES, &NoLimit).unwrap().unwrap().end_offset, 2);
-    assert_eq!(keys(&log), ["a", "roll", "a", "roll"], "whether 3 was committed is not known");
-    assert_eq!(log.cleanable(0), None);
 }
 
 struct StopAfter(Cell<u32>);

@@ -1,7 +1,6 @@
 //! Which part of a log is to be compacted, and whether now.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 
 use crate::config::LogConfig;
 use crate::log::PartitionLog;
@@ -50,7 +49,8 @@ impl PartitionLog {
     }
 
     /// The offsets that were not compacted yet and may be. The active segment is not among them, nor anything from the
-    /// first segment on that has a record younger than `min.compaction.lag.ms`.
+    /// first transaction on that is open, or from the first segment on that has a record younger than
+    /// `min.compaction.lag.ms`.
     pub(super) fn dirty_range(&self, now_ms: i64) -> Option<Range<i64>> {
         let config = self.config();
         if !config.compact {
@@ -64,7 +64,7 @@ impl PartitionLog {
             config.min_compaction_lag_ms > 0
                 && u64::try_from(age_ms).map_or(true, |age_ms| age_ms < config.min_compaction_lag_ms)
         };
-        let mut end = active.base_offset().min(self.cleaner.stuck_at.load(Ordering::Acquire));
+        let mut end = active.base_offset().min(self.first_undecided_offset().unwrap_or(i64::MAX));
         let dirty =
             closed.iter().skip(segments.partition_point(|segment| segment.base_offset() <= start).saturating_sub(1));
         if let Some(young) = dirty.into_iter().find(|segment| is_young(segment)) {

@@ -7,17 +7,19 @@
 //!
 //! A tombstone goes in two steps (KIP-534): the first pass that meets it writes into its batch when it may go, and a
 //! pass after that drops it. So a reader that is not further behind than `delete.retention.ms` learns of every deletion.
+//! Markers of transactions go the same way (`transactions.rs`); nothing from the first open transaction on is touched.
 
 mod choose;
 mod offset_map;
 mod rewrite;
 mod siphash;
 mod swap;
+mod transactions;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tracing::{debug, info};
+use tracing::debug;
 
 pub use choose::Cleanable;
 pub(crate) use swap::finish_interrupted;
@@ -27,6 +29,7 @@ use crate::log::{PartitionLog, lock};
 use crate::segment::Segment;
 use offset_map::OffsetMap;
 use rewrite::{Rewrite, Rewritten};
+use transactions::Transactions;
 
 /// What a new segment's name ends in until it is whole and durable.
 const CLEANED_SUFFIX: &str = ".cleaned";
@@ -62,18 +65,12 @@ pub(crate) struct CleanerState {
     running: Mutex<()>,
     /// Everything below is compacted.
     cleaned_offset: AtomicI64,
-    /// Nothing from here on can be compacted in this run: there are transactions, whose outcome nobody here knows.
-    stuck_at: AtomicI64,
 }
 
 impl CleanerState {
     /// Of a log that was just opened.
     pub(crate) fn new(cleaned_offset: i64) -> CleanerState {
-        CleanerState {
-            running: Mutex::new(()),
-            cleaned_offset: AtomicI64::new(cleaned_offset),
-            stuck_at: AtomicI64::new(i64::MAX),
-        }
+        CleanerState { running: Mutex::new(()), cleaned_offset: AtomicI64::new(cleaned_offset) }
     }
 
     /// Waits for a pass that is under way.
@@ -129,27 +126,25 @@ impl PartitionLog {
         let mut map = OffsetMap::new(map_bytes);
         let segments = self.segments();
         let below = |end| segments.partition_point(|segment| segment.base_offset() < end);
-        let dirty = &segments[below(range.start + 1).saturating_sub(1)..below(range.end)];
-        let Some(built) = self.build_map(&mut map, dirty, &range, brake)? else { return Ok(None) };
-        if built.stuck {
-            self.cleaner.stuck_at.store(built.end, Ordering::Release);
-            info!(partition = %self.partition, offset = built.end, "records of transactions are not compacted yet");
-        }
-        if built.end <= range.start {
+        let dirty = &segments[below(range.start + 1).saturating_sub(1)..=below(range.end)];
+        let Some(end) = self.build_map(&mut map, dirty, &range, brake)? else { return Ok(None) };
+        if end <= range.start {
             return Ok(None);
         }
-        let mut done = Compacted { end_offset: built.end, keys: map.len(), ..Compacted::default() };
-        let producers = lock(&self.writer).producers.last_offsets();
-        let rewrite = Rewrite { log: self, config: self.config(), map: &map, end: built.end, now_ms, producers, brake };
-        let count = below(built.end).min(segments.len() - 1);
-        let mut from = 0;
+        let mut done = Compacted { end_offset: end, keys: map.len(), ..Compacted::default() };
+        let producers = lock(&self.writer).producers.last_records();
+        let rewrite = Rewrite { log: self, config: self.config(), map: &map, end, now_ms, producers, brake };
+        let count = below(end).min(segments.len() - 1);
+        let (mut from, mut transactions) = (0, Transactions::default());
         while from < count {
             if self.is_gone(&segments[from]) {
                 from += 1;
+                // Of what stood before, nothing is left.
+                transactions = Transactions::default();
                 continue;
             }
             let length = rewrite.group_length(&segments[from..=count]);
-            match self.compact_group(&rewrite, &segments[from..from + length], &mut done) {
+            match self.compact_group(&rewrite, &segments[from..=from + length], &mut transactions, &mut done) {
                 Ok(true) => from += length,
                 // Deleted under the rewriting; the rest of the log goes on.
                 _ if self.check_open().is_ok() && self.is_gone(&segments[from]) => {}
@@ -157,8 +152,8 @@ impl PartitionLog {
                 Err(error) => return Err(error),
             }
         }
-        self.cleaner.cleaned_offset.store(built.end, Ordering::Release);
-        self.shared.checkpoints.set_cleaned(&*self.shared.disk, &self.partition, built.end)?;
+        self.cleaner.cleaned_offset.store(end, Ordering::Release);
+        self.shared.checkpoints.set_cleaned(&*self.shared.disk, &self.partition, end)?;
         debug!(partition = %self.partition, ?done, "compacted");
         Ok(Some(done))
     }
@@ -169,19 +164,22 @@ impl PartitionLog {
         self.segments().first().is_none_or(|first| first.base_offset() > segment.base_offset())
     }
 
-    /// Puts one new segment in the place of several; false when the pass is to end.
+    /// Puts one new segment in the place of several, which are all of `segments` but the last; false when the pass is to
+    /// end.
     fn compact_group(
         &self,
         rewrite: &Rewrite<'_>,
-        group: &[Arc<Segment>],
+        segments: &[Arc<Segment>],
+        transactions: &mut Transactions,
         done: &mut Compacted,
     ) -> Result<bool, StorageError> {
+        let group = &segments[..segments.len() - 1];
         let before: u64 = group.iter().map(|segment| segment.size()).sum();
         if before == 0 && group.len() == 1 {
             return Ok(true);
         }
         let disk = &*self.shared.disk;
-        let (new, rewritten) = rewrite.run(group)?;
+        let (new, rewritten) = rewrite.run(segments, transactions)?;
         let after = new.size();
         let is_done = match rewritten {
             Rewritten::Interrupted => {

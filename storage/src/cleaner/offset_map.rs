@@ -12,6 +12,7 @@ use protocol::records::Batch;
 use tracing::warn;
 
 use super::siphash::{self, Secret};
+use super::transactions::Transactions;
 use super::{Brake, UNCOMPRESSED_MAX_BYTES};
 use crate::error::StorageError;
 use crate::log::PartitionLog;
@@ -105,26 +106,24 @@ impl OffsetMap {
     }
 }
 
-/// How far a map reaches.
-pub(super) struct Built {
-    /// Everything in the dirty range below is in the map.
-    pub(super) end: i64,
-    /// Whether nothing behind it can be compacted.
-    pub(super) stuck: bool,
-}
-
 impl PartitionLog {
-    /// Reads dirty segments into the map until it is full; `None` when the pass is to end.
+    /// Reads dirty segments into the map until it is full; answers up to where it reaches, or `None` when the pass is to
+    /// end. The last of `segments` only says where the one before ends.
     pub(super) fn build_map(
         &self,
         map: &mut OffsetMap,
-        dirty: &[Arc<Segment>],
+        segments: &[Arc<Segment>],
         range: &Range<i64>,
         brake: &Brake<'_>,
-    ) -> Result<Option<Built>, StorageError> {
+    ) -> Result<Option<i64>, StorageError> {
         let disk = &*self.shared.disk;
-        for segment in dirty {
-            let opened = segment.position_before(disk, range.start).and_then(|from| Ok((segment.file(disk)?, from)));
+        let mut transactions = Transactions::default();
+        for pair in segments.windows(2) {
+            let segment = &pair[0];
+            let opened = transactions
+                .enter(self, segment, pair[1].base_offset())
+                .and_then(|()| segment.position_before(disk, range.start))
+                .and_then(|from| Ok((segment.file(disk)?, from)));
             let (file, from) = match opened {
                 // Retention was faster.
                 Err(_) if self.is_gone(segment) => continue,
@@ -132,14 +131,15 @@ impl PartitionLog {
             };
             let mut why = None;
             let ended = scan(&*file, segment.path(), from..segment.size(), true, |batch, _| {
-                let stop = if batch.is_transactional() && !batch.is_control() && batch.last_offset() >= range.start {
-                    Some(Stop::Transaction)
+                why = if batch.base_offset() >= range.end {
+                    Some(Stop::Full(range.end))
                 } else if !brake.spend(batch.size_bytes() as u64) {
                     Some(Stop::Cancelled)
+                } else if is_void(&mut transactions, batch) {
+                    None
                 } else {
-                    add(map, batch, range.start, segment.path()).map(Stop::Full)
+                    add(map, batch, range, segment.path()).map(Stop::Full)
                 };
-                why = stop;
                 why.as_ref().map_or(Ok(()), |_| Err(String::new()))
             })?;
             match (why, ended.invalid) {
@@ -149,27 +149,31 @@ impl PartitionLog {
                     return Err(StorageError::Corrupt { path, position: ended.position, reason });
                 }
                 (Some(Stop::Cancelled), _) => return Ok(None),
-                (Some(Stop::Full(end)), _) => return Ok(Some(Built { end, stuck: false })),
-                // What its index of transactions knows must not be separated from the segment.
-                (Some(Stop::Transaction), _) => {
-                    return Ok(Some(Built { end: segment.base_offset(), stuck: true }));
-                }
+                (Some(Stop::Full(end)), _) => return Ok(Some(end)),
             }
         }
-        Ok(Some(Built { end: range.end, stuck: false }))
+        Ok(Some(range.end))
     }
 }
 
 enum Stop {
     Cancelled,
-    /// From this offset on there was no room.
+    /// From this offset on there was no room, or nothing may be compacted.
     Full(i64),
-    Transaction,
+}
+
+/// Whether a batch has no key that counts.
+fn is_void(transactions: &mut Transactions, batch: &Batch<'_>) -> bool {
+    if batch.is_control() {
+        transactions.end(batch);
+        return true;
+    }
+    transactions.is_void(batch)
 }
 
 /// Adds the keys of a batch; answers the first offset for which there was no room.
-fn add(map: &mut OffsetMap, batch: &Batch<'_>, from: i64, path: &Path) -> Option<i64> {
-    if batch.is_control() || batch.last_offset() < from || batch.record_count() == 0 {
+fn add(map: &mut OffsetMap, batch: &Batch<'_>, range: &Range<i64>, path: &Path) -> Option<i64> {
+    if batch.last_offset() < range.start || batch.record_count() == 0 {
         return None;
     }
     let records = match batch.records(UNCOMPRESSED_MAX_BYTES) {
@@ -179,7 +183,7 @@ fn add(map: &mut OffsetMap, batch: &Batch<'_>, from: i64, path: &Path) -> Option
             return None;
         }
     };
-    for record in records.iter().map_while(Result::ok).filter(|record| record.offset >= from) {
+    for record in records.iter().map_while(Result::ok).filter(|record| range.contains(&record.offset)) {
         if let Some(key) = record.key
             && !map.put(key, record.offset)
         {

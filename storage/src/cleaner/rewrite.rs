@@ -8,11 +8,13 @@ use protocol::records::{Batch, BatchBuilder, BatchError, Record, RecordSet};
 use tracing::warn;
 
 use super::offset_map::OffsetMap;
+use super::transactions::{Marker, Transactions};
 use super::{Brake, CLEANED_SUFFIX, UNCOMPRESSED_MAX_BYTES};
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::log::PartitionLog;
+use crate::producers::LastRecord;
 use crate::scan::scan;
 use crate::segment::{Extent, Segment};
 
@@ -29,8 +31,8 @@ pub(super) struct Rewrite<'a> {
     /// The map knows nothing of what stands from here on.
     pub(super) end: i64,
     pub(super) now_ms: i64,
-    /// The last offset of each live producer's last batch.
-    pub(super) producers: BTreeMap<i64, i64>,
+    /// Which batch of each live producer must not go.
+    pub(super) producers: BTreeMap<i64, LastRecord>,
     pub(super) brake: &'a Brake<'a>,
 }
 
@@ -67,12 +69,17 @@ impl Rewrite<'_> {
         segments.windows(2).take(GROUP_MAX_SEGMENTS).take_while(fits).count().max(1)
     }
 
-    /// Writes a new segment from a group, whole and durable, beside the log.
-    pub(super) fn run(&self, group: &[Arc<Segment>]) -> Result<(Segment, Rewritten), StorageError> {
+    /// Writes a new segment from a group, whole and durable, beside the log. The last of `segments` only says where the
+    /// group ends.
+    pub(super) fn run(
+        &self,
+        segments: &[Arc<Segment>],
+        transactions: &mut Transactions,
+    ) -> Result<(Segment, Rewritten), StorageError> {
         let disk = &*self.log.shared.disk;
-        let base = group[0].base_offset();
+        let base = segments[0].base_offset();
         let segment = Segment::create_aside(disk, self.log.path(), base, self.now_ms, CLEANED_SUFFIX)?;
-        match self.fill(disk, &segment, group) {
+        match self.fill(&segment, segments, transactions) {
             Ok(rewritten) => Ok((segment, rewritten)),
             Err(error) => {
                 if let Err(error) = segment.discard(disk) {
@@ -83,15 +90,23 @@ impl Rewrite<'_> {
         }
     }
 
-    fn fill(&self, disk: &dyn Disk, to: &Segment, group: &[Arc<Segment>]) -> Result<Rewritten, StorageError> {
+    fn fill(
+        &self,
+        to: &Segment,
+        segments: &[Arc<Segment>],
+        transactions: &mut Transactions,
+    ) -> Result<Rewritten, StorageError> {
+        let disk = &*self.log.shared.disk;
         let mut output =
             Output { to, disk, buffer: Vec::new(), written: 0, interval: self.config.index_interval_bytes };
         let mut rewritten = Rewritten::Same;
-        for segment in group {
+        for pair in segments.windows(2) {
+            let segment = &pair[0];
             let file = segment.file(disk)?;
+            transactions.enter(self.log, segment, pair[1].base_offset())?;
             let mut failed = None;
-            let ended =
-                scan(&*file, segment.path(), 0..segment.size(), true, |batch, _| match self.one(batch, &mut output) {
+            let ended = scan(&*file, segment.path(), 0..segment.size(), true, |batch, _| {
+                match self.one(batch, transactions, &mut output) {
                     Ok(Rewritten::Same) => Ok(()),
                     Ok(Rewritten::Smaller) => {
                         rewritten = Rewritten::Smaller;
@@ -105,7 +120,8 @@ impl Rewrite<'_> {
                         failed = Some(error);
                         Err(String::new())
                     }
-                })?;
+                }
+            })?;
             if let Some(error) = failed {
                 return Err(error);
             }
@@ -116,14 +132,29 @@ impl Rewrite<'_> {
                 let path = segment.path().to_owned();
                 return Err(StorageError::Corrupt { path, position: ended.position, reason });
             }
+            to.touch(segment.last_append_ms());
         }
         output.finish()?;
-        to.touch(group.last().map_or(self.now_ms, |last| last.last_append_ms()));
         Ok(rewritten)
     }
 
-    fn one(&self, batch: &Batch<'_>, output: &mut Output<'_>) -> Result<Rewritten, StorageError> {
-        let verdict = self.judge(batch).unwrap_or_else(|error| {
+    fn one(
+        &self,
+        batch: &Batch<'_>,
+        transactions: &mut Transactions,
+        output: &mut Output<'_>,
+    ) -> Result<Rewritten, StorageError> {
+        let judged = if batch.is_control() {
+            let marker = transactions.end(batch);
+            if let Marker::Needed(Some(txn)) = marker {
+                output.to.note_aborted(output.disk, &txn);
+            }
+            self.judge_marker(batch, marker)
+        } else {
+            let is_void = transactions.is_void(batch);
+            self.judge(batch, is_void)
+        };
+        let verdict = judged.unwrap_or_else(|error| {
             let offset = batch.base_offset();
             warn!(partition = %self.log.partition, offset, %error, "a batch cannot be unpacked; compaction keeps it");
             Verdict::Keep
@@ -146,15 +177,38 @@ impl Rewrite<'_> {
         Ok(if self.brake.spend(bytes as u64) { rewritten } else { Rewritten::Interrupted })
     }
 
-    fn judge(&self, batch: &Batch<'_>) -> Result<Verdict, BatchError> {
-        // Markers go when their transactions' records are gone, which nobody here can say.
-        if batch.is_control() || batch.base_offset() >= self.end {
+    fn judge_marker(&self, batch: &Batch<'_>, marker: Marker) -> Result<Verdict, BatchError> {
+        // Without it, a producer that has written nothing since would not be fenced any more.
+        let last = LastRecord::Marker(batch.producer_epoch());
+        let is_last = self.producers.get(&batch.producer_id()) == Some(&last);
+        if batch.last_offset() >= self.end || marker != Marker::Unneeded || is_last {
+            return Ok(Verdict::Keep);
+        }
+        match batch.delete_horizon_ms() {
+            _ if batch.record_count() == 0 => Ok(Verdict::Drop),
+            Some(horizon_ms) if horizon_ms <= self.now_ms => Ok(Verdict::Drop),
+            Some(_) => Ok(Verdict::Keep),
+            None => {
+                let mut builder = BatchBuilder::like(batch).delete_horizon(self.delete_horizon_ms());
+                copy(&batch.records(UNCOMPRESSED_MAX_BYTES)?, &mut builder, |_| true)?;
+                Ok(Verdict::Replace(builder.build()))
+            }
+        }
+    }
+
+    fn judge(&self, batch: &Batch<'_>, is_void: bool) -> Result<Verdict, BatchError> {
+        if batch.base_offset() >= self.end {
             return Ok(Verdict::Keep);
         }
         // Without it, a producer that goes on after a restart would be told that its sequence is wrong.
-        let is_last = batch.has_producer_id() && self.producers.get(&batch.producer_id()) == Some(&batch.last_offset());
+        let last = LastRecord::Data(batch.last_offset());
+        let is_last = batch.has_producer_id() && self.producers.get(&batch.producer_id()) == Some(&last);
         if batch.record_count() == 0 {
             return Ok(if is_last { Verdict::Keep } else { Verdict::Drop });
+        }
+        if is_void {
+            let emptied = || Verdict::Replace(BatchBuilder::like(batch).build());
+            return Ok(if is_last { emptied() } else { Verdict::Drop });
         }
         let records = batch.records(UNCOMPRESSED_MAX_BYTES)?;
         let tombstones_go = batch.delete_horizon_ms().is_some_and(|horizon_ms| horizon_ms <= self.now_ms);
@@ -201,18 +255,28 @@ impl Rewrite<'_> {
             builder = builder.codec(codec, level);
         }
         if marks {
-            let retention_ms = i64::try_from(self.config.delete_retention_ms).unwrap_or(i64::MAX);
-            builder = builder.delete_horizon(self.now_ms.saturating_add(retention_ms));
+            builder = builder.delete_horizon(self.delete_horizon_ms());
         }
-        for (index, record) in records.iter().enumerate() {
-            let record = record?;
-            if self.stays(&record, tombstones_go) && builder.append_record(&record).is_err() {
-                let index = u32::try_from(index).unwrap_or(u32::MAX);
-                return Err(BatchError::InvalidRecord { index, reason: "offsets inside a batch ascend" });
-            }
-        }
+        copy(records, &mut builder, |record| self.stays(record, tombstones_go))?;
         Ok(builder.build())
     }
+
+    /// When what a pass meets for the first time may go.
+    fn delete_horizon_ms(&self) -> i64 {
+        let retention_ms = i64::try_from(self.config.delete_retention_ms).unwrap_or(i64::MAX);
+        self.now_ms.saturating_add(retention_ms)
+    }
+}
+
+fn copy(records: &RecordSet<'_>, to: &mut BatchBuilder, stays: impl Fn(&Record<'_>) -> bool) -> Result<(), BatchError> {
+    for (index, record) in records.iter().enumerate() {
+        let record = record?;
+        if stays(&record) && to.append_record(&record).is_err() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            return Err(BatchError::InvalidRecord { index, reason: "offsets inside a batch ascend" });
+        }
+    }
+    Ok(())
 }
 
 /// Gathers batches for a segment that nobody reads yet.

@@ -111,17 +111,14 @@ pub(crate) fn finish_interrupted(
                 remove_file(disk, &dir.join(file_name(replaced, suffix)))?;
             }
         }
-        // Whose the indexes are is not known: those that are missing are built again.
-        for suffix in [".index", ".timeindex"] {
+        // Whose the indexes are is not known: they are built again.
+        for suffix in [".index", ".timeindex", ".txnindex"] {
             remove_file(disk, &dir.join(file_name(base, suffix)))?;
         }
-        for suffix in [".txnindex", ".log"] {
-            let live = dir.join(file_name(base, suffix));
-            match disk.rename(&dir.join(file_name(base, &format!("{suffix}{SWAP_SUFFIX}"))), &live) {
-                Err(error) if suffix == ".txnindex" && error.kind() == std::io::ErrorKind::NotFound => {}
-                other => other.map_err(StorageError::io("rename", &live))?,
-            }
-        }
+        // What is not durably gone must not stand beside the new data.
+        sync_dir()?;
+        let live = dir.join(file_name(base, ".log"));
+        disk.rename(&dir.join(file_name(base, ".log.swap")), &live).map_err(StorageError::io("rename", &live))?;
         sync_dir()?;
     }
     disk.list(dir).map_err(StorageError::io("list", dir))

@@ -175,7 +175,7 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "epoch-not-before-its-batch",
-        file: "storage/src/log.rs",
+        file: "storage/src/append.rs",
         find: "        epochs.save(&*self.shared.disk, &self.dir)\n",
         replace: "        Ok(())\n",
         package: "storage",
@@ -205,7 +205,7 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "read-begins-behind-the-batch",
-        file: "storage/src/segment.rs",
+        file: "storage/src/segment/read.rs",
         find: "if !found && batch.last_offset() < wanted.offset {",
         replace: "if !found && batch.base_offset() < wanted.offset {",
         package: "storage",
@@ -225,7 +225,7 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "duplicate-window-of-four",
-        file: "storage/src/producers.rs",
+        file: "storage/src/producers/mod.rs",
         find: "const BATCHES_RETAINED: usize = 5;",
         replace: "const BATCHES_RETAINED: usize = 4;",
         package: "storage",
@@ -235,7 +235,7 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "sequence-does-not-wrap",
-        file: "storage/src/producers.rs",
+        file: "storage/src/producers/check.rs",
         find: "if sequence == i32::MAX { 0 } else { sequence + 1 }",
         replace: "sequence.wrapping_add(1)",
         package: "storage",
@@ -245,9 +245,9 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "new-epoch-begins-anywhere",
-        file: "storage/src/producers.rs",
-        find: "                0 => Ok(Sequence::New),\n",
-        replace: "                0.. => Ok(Sequence::New),\n",
+        file: "storage/src/producers/check.rs",
+        find: "        if sequence == expected {",
+        replace: "        if sequence == expected || (last.is_none() && sequence > 0) {",
         package: "storage",
         target: "lib",
         test: "producers::tests::a_new_epoch_begins_at_zero_and_ends_the_old_one",
@@ -325,7 +325,7 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "offsets-overflow-the-index",
-        file: "storage/src/log.rs",
+        file: "storage/src/append.rs",
         find: "                || !active.can_hold(extent.last_offset)\n",
         replace: "",
         package: "storage",
@@ -415,9 +415,9 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "sequence-taken-after-the-lock",
-        file: "storage/src/log.rs",
-        find: "            return Ok(duplicate);\n        }\n",
-        replace: "            return Ok(duplicate);\n        }\n        drop(writer);\n        std::thread::sleep(std::time::Duration::from_millis(1));\n        let mut writer = lock(&self.writer);\n",
+        file: "storage/src/append.rs",
+        find: "        self.write(&mut writer, batch, leader_epoch, now_ms)\n    }\n\n    /// Who appends next.\n",
+        replace: "        drop(writer);\n        std::thread::sleep(std::time::Duration::from_millis(1));\n        let mut writer = lock(&self.writer);\n        self.write(&mut writer, batch, leader_epoch, now_ms)\n    }\n\n    /// Who appends next.\n",
         package: "storage",
         target: "concurrent",
         test: "a_batch_that_comes_twice_at_once_is_written_once",
@@ -425,7 +425,7 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "refused-batch-counts-as-written",
-        file: "storage/src/log.rs",
+        file: "storage/src/append.rs",
         find: "        segment.append(disk, &batch, extent, config.index_interval_bytes, whole)?;\n",
         replace: "        writer.producers.note(&parsed, now_ms);\n        segment.append(disk, &batch, extent, config.index_interval_bytes, whole)?;\n",
         package: "storage",
