@@ -143,7 +143,9 @@ where
             if let Later::Wait(pending) = answer {
                 let waiting = stats.waits(local);
                 return Step::Wait(Box::pin(async move {
-                    let answer = frame::encode_response(R::KEY, version, correlation_id, &pending.await);
+                    let response = pending.await;
+                    stats.answers(&response);
+                    let answer = frame::encode_response(R::KEY, version, correlation_id, &response);
                     let total = begun.elapsed();
                     waiting.answered(total, total.saturating_sub(local));
                     timed(producer, total);
@@ -153,7 +155,10 @@ where
             stats.answered(local);
             timed(producer, local);
             match answer {
-                Later::Now(response) => Step::Reply(frame::encode_response(R::KEY, version, correlation_id, &response)),
+                Later::Now(response) => {
+                    stats.answers(&response);
+                    Step::Reply(frame::encode_response(R::KEY, version, correlation_id, &response))
+                }
                 Later::Silent => Step::Silent,
                 Later::Close | Later::Wait(_) => Step::Close,
             }

@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::ErrorCode;
 use crate::field::{FieldInfo, StructInfo};
 use crate::wire::{DecodeError, Decoder, Encoder};
 
@@ -23,6 +24,9 @@ pub trait Message: Sized {
 
     /// Writes one message. Fields that the version does not have are left out.
     fn encode(&self, encoder: &mut Encoder, version: i16);
+
+    /// Shows every error code in it, 0 too, wherever it stands but in tagged fields.
+    fn visit_errors(&self, visit: &mut dyn FnMut(ErrorCode));
 }
 
 /// A request, and what answers it.
@@ -155,6 +159,10 @@ macro_rules! message {
                 let layout = $crate::field::Layout { version, flexible, nullable: false };
                 $crate::field::Field::write(self, encoder, layout);
             }
+
+            fn visit_errors(&self, visit: &mut dyn FnMut($crate::ErrorCode)) {
+                $crate::field::Field::visit_errors(self, visit);
+            }
         }
     };
 }
@@ -278,6 +286,17 @@ macro_rules! wire_struct {
 
             fn write_absent(encoder: &mut $crate::wire::Encoder, layout: $crate::field::Layout) {
                 Self::default().write(encoder, layout);
+            }
+
+            fn visit_errors(&self, visit: &mut dyn FnMut($crate::ErrorCode)) {
+                let _ = &visit;
+                $({
+                    const META: $crate::field::FieldMeta = field_meta!($($($key $value),*)?);
+                    // What is tagged adds to something that has its own code.
+                    if META.tag.is_none() {
+                        $crate::field::Field::visit_errors(&self.$field, visit);
+                    }
+                })*
             }
         }
 

@@ -159,6 +159,9 @@ pub trait Field: Sized {
 
     /// Writes what stands for null in a version that does not know null.
     fn write_absent(encoder: &mut Encoder, layout: Layout);
+
+    /// Shows every error code in it.
+    fn visit_errors(&self, _visit: &mut dyn FnMut(ErrorCode)) {}
 }
 
 macro_rules! number {
@@ -235,6 +238,10 @@ impl Field for ErrorCode {
 
     fn write_absent(encoder: &mut Encoder, _: Layout) {
         encoder.i16(0);
+    }
+
+    fn visit_errors(&self, visit: &mut dyn FnMut(ErrorCode)) {
+        visit(*self);
     }
 }
 
@@ -366,6 +373,10 @@ impl<T: Field> Field for Vec<T> {
     fn write_absent(encoder: &mut Encoder, layout: Layout) {
         encoder.length(Some(0), layout.flexible, true);
     }
+
+    fn visit_errors(&self, visit: &mut dyn FnMut(ErrorCode)) {
+        self.iter().for_each(|item| item.visit_errors(visit));
+    }
 }
 
 impl<T: Field> Field for Option<T> {
@@ -386,5 +397,9 @@ impl<T: Field> Field for Option<T> {
 
     fn write_absent(encoder: &mut Encoder, layout: Layout) {
         T::write_absent(encoder, layout);
+    }
+
+    fn visit_errors(&self, visit: &mut dyn FnMut(ErrorCode)) {
+        self.iter().for_each(|value| value.visit_errors(visit));
     }
 }

@@ -85,6 +85,16 @@ async fn after_a_failed_flush_nothing_is_acknowledged_until_a_restart() {
     }
     let ready = get(&broker.http_address(), "/readyz");
     assert!(ready.status == 503 && ready.body.contains("log directory offline"), "{} {}", ready.status, ready.body);
+    for told in [
+        "kafka_log_logmanager_offlinelogdirectorycount 1",
+        "ottla_log_dir_offline{",
+        "ottla_flush_failures_total ",
+        "kafka_server_kafkaserver_brokerstate 3",
+    ] {
+        let metrics = get(&broker.http_address(), "/metrics").body;
+        let line = metrics.lines().find(|line| line.starts_with(told)).unwrap_or_else(|| panic!("no {told}"));
+        assert!(!line.ends_with(" 0"), "{line}");
+    }
     // One disk is below all of them.
     let refused = send_once(&cluster, "well", b"meanwhile").await.unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::KAFKA_STORAGE_ERROR), "{refused}");

@@ -41,7 +41,7 @@ async fn produce(connection: &Connection, topic: &str, bytes: usize) -> ErrorCod
 }
 
 /// Writes batches of so many bytes until one is refused; answers how many were not.
-async fn fill(connection: &Connection, topic: &str, bytes: usize) -> usize {
+pub(crate) async fn fill(connection: &Connection, topic: &str, bytes: usize) -> usize {
     for written in 0..8 * MIB / bytes {
         match produce(connection, topic, bytes).await {
             ErrorCode::NONE => {}

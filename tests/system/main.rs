@@ -17,4 +17,5 @@ mod logs;
 mod metrics;
 mod restart;
 mod retention;
+mod series;
 mod total_retention;

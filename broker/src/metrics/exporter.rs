@@ -76,14 +76,14 @@ fn write_cluster(view: &View<'_>, out: &mut Exposition<'_>) {
 }
 
 /// One partition as a group has consumed it.
-struct Consumed<'a> {
-    group: &'a str,
-    topic: &'a Arc<Topic>,
-    index: i32,
+pub(super) struct Consumed<'a> {
+    pub(super) group: &'a str,
+    pub(super) topic: &'a Arc<Topic>,
+    pub(super) index: i32,
     /// −1 where there is no commit.
-    committed: i64,
+    pub(super) committed: i64,
     /// −1 where there is no commit, nothing where another broker knows the end of the log.
-    lag: Option<i64>,
+    pub(super) lag: Option<i64>,
 }
 
 impl Consumed<'_> {
@@ -123,7 +123,11 @@ pub(super) fn write_groups(view: &View<'_>, out: &mut Exposition<'_>) {
 }
 
 /// As the exporter does it: of a topic with any commit, every partition.
-fn consumed<'a>(view: &'a View<'_>, group: &'a str, of_group: &'a GroupView) -> impl Iterator<Item = Consumed<'a>> {
+pub(super) fn consumed<'a>(
+    view: &'a View<'_>,
+    group: &'a str,
+    of_group: &'a GroupView,
+) -> impl Iterator<Item = Consumed<'a>> {
     of_group.committed.iter().filter(|(_, offsets)| !offsets.is_empty()).flat_map(move |(name, offsets)| {
         let topic = view.image.topic(name);
         topic.into_iter().flat_map(move |topic| {
@@ -148,7 +152,8 @@ fn write_sums(consumed: &[Consumed<'_>], out: &mut Exposition<'_>) {
             "Committed offsets over the partitions of the topic.",
             (|one| one.committed) as fn(&Consumed<'_>) -> i64,
         ),
-        ("kafka_consumergroup_lag_sum", "Lag over the partitions of the topic.", |one| one.lag.unwrap_or(0)),
+        // A partition without a commit is -1 by itself and nothing in the sum.
+        ("kafka_consumergroup_lag_sum", "Lag over the partitions of the topic.", |one| one.lag.unwrap_or(0).max(0)),
     ] {
         out.family(name, Gauge, help);
         for partitions in consumed.chunk_by(of_a_topic) {

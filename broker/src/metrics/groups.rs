@@ -46,10 +46,15 @@ impl GroupViews {
 /// Asks every coordinator.
 pub(super) async fn collect(broker: &Arc<Broker>) -> GroupViews {
     let mut views = GroupViews::default();
-    if timeout(PATIENCE, collect_into(broker, &mut views)).await.is_err() {
+    in_time(PATIENCE, collect_into(broker, &mut views)).await;
+    views
+}
+
+/// What was collected by then is told.
+async fn in_time(patience: Duration, collecting: impl Future<Output = ()>) {
+    if timeout(patience, collecting).await.is_err() {
         UNANSWERED.add(1);
     }
-    views
 }
 
 async fn collect_into(broker: &Arc<Broker>, views: &mut GroupViews) {
@@ -105,4 +110,17 @@ async fn submit(broker: &Arc<Broker>, group_id: &str, request: GroupRequest) -> 
 /// A coordinator that loads again has nothing to tell for the moment.
 async fn answer(asked: Asked) -> Option<GroupResponse> {
     coordinator::answer(asked?).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_coordinator_that_does_not_answer_is_counted() {
+        in_time(PATIENCE, std::future::ready(())).await;
+        assert_eq!(UNANSWERED.get(), 0);
+        in_time(Duration::from_millis(1), std::future::pending()).await;
+        assert_eq!(UNANSWERED.get(), 1);
+    }
 }

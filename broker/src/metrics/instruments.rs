@@ -115,6 +115,11 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Both together.
+    pub(crate) fn plus(self, other: Counts) -> Counts {
+        Counts { counts: std::array::from_fn(|i| self.counts[i] + other.counts[i]), sum: self.sum + other.sum }
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.counts.iter().sum()
     }

@@ -129,3 +129,23 @@ fn write_idle(out: &mut Exposition<'_>) {
         out.single(name, Gauge, "Share of their time for which workers had nothing to do, 0 to 1.", idle);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_states_have_kafkas_numbers() {
+        for (phase, number) in [(Phase::Starting, 1), (Phase::Recovering, 2), (Phase::Running, 3), (Phase::Stopping, 6)]
+        {
+            let mut text = String::new();
+            let mut out = Exposition::new(|chunk| {
+                text.push_str(std::str::from_utf8(&chunk).expect("it is text"));
+                true
+            });
+            write_state(phase, &mut out);
+            out.finish();
+            assert!(text.ends_with(&format!("\nkafka_server_kafkaserver_brokerstate {number}\n")), "{text}");
+        }
+    }
+}

@@ -34,6 +34,16 @@ pub(super) fn write(_: &View<'_>, out: &mut Exposition<'_>) {
             }
         }
     }
+    for (suffix, kind) in [("_total", Counter), ("persec", Untyped)] {
+        let name = format!("kafka_network_requestmetrics_errors{suffix}");
+        out.family(&name, kind, "Error codes in answers by API, NONE too; an answer has one for each thing asked for.");
+        for (api, stats) in apis() {
+            for (code, count) in stats.errors().filter(|(_, count)| *count > 0) {
+                let error = code.name().unwrap_or_default();
+                out.sample(&name, &[("request", Text(api)), ("error", Text(error))], count);
+            }
+        }
+    }
     for (what, help, times) in TIMES {
         let name = format!("kafka_network_requestmetrics_{what}");
         out.family(&name, Summary, help);

@@ -21,8 +21,8 @@ pub(super) fn write(out: &mut Exposition<'_>) {
         let started = boot_seconds() + field(22) / TICKS_PER_SECOND;
         out.single("process_start_time_seconds", Gauge, "When it started, seconds since 1970.", started);
     }
-    if let Some(kib) = value_of("/proc/self/status", "VmRSS:") {
-        out.single("process_resident_memory_bytes", Gauge, "Resident memory, bytes.", kib * 1024);
+    if let Some(bytes) = resident_bytes() {
+        out.single("process_resident_memory_bytes", Gauge, "Resident memory, bytes.", bytes);
     }
     if let Ok(entries) = fs::read_dir("/proc/self/fd") {
         // The listing itself has one open.
@@ -39,6 +39,11 @@ pub(super) fn write(out: &mut Exposition<'_>) {
             out.single(name, Gauge, "Bytes that went to or came from a disk for this process.", bytes);
         }
     }
+}
+
+/// Memory that is in use and not swapped out.
+pub(super) fn resident_bytes() -> Option<u64> {
+    Some(value_of("/proc/self/status", "VmRSS:")? * 1024)
 }
 
 /// The number behind `key` at the start of a line.

@@ -1,13 +1,19 @@
 //! The names of Redpanda's public metrics, where they mean the same thing.
 
+use super::exporter::{Consumed, consumed};
 use super::text::Exposition;
 use super::text::Kind::{Counter, Gauge, Histogram};
 use super::text::Label::{Number, Text};
 use super::view::{PartitionView, View};
+use super::{process, windows};
 use crate::dispatch::ROUTES;
 use crate::partition::{ALL_TRAFFIC, Flow};
 
 const NAMESPACE: (&str, super::text::Label<'static>) = ("redpanda_namespace", Text("kafka"));
+
+const SERVER: (&str, super::text::Label<'static>) = ("redpanda_server", Text("kafka"));
+/// There is one pool of memory.
+const SHARD: (&str, super::text::Label<'static>) = ("shard", Number(0));
 
 type Value = fn(&PartitionView) -> i64;
 
@@ -15,12 +21,13 @@ pub(super) fn write(view: &View<'_>, out: &mut Exposition<'_>) {
     let uptime = view.broker.clock().now().monotonic_ms as f64 / 1e3;
     out.single("redpanda_application_uptime_seconds_total", Gauge, "Since the broker started, seconds.", uptime);
     if view.is_controller {
-        let unavailable = view.image.topics().flat_map(|topic| &topic.partitions).filter(|p| p.leader < 0).count();
+        let leaderless = view.image.topics().flat_map(|topic| &topic.partitions).filter(|p| p.leader < 0).count();
+        let unavailable = leaderless + view.broker.partitions().offline_count();
         for (name, help, value) in [
             ("redpanda_cluster_brokers", "Brokers of the cluster.", view.image.brokers().count()),
             ("redpanda_cluster_topics", "Topics of the cluster.", view.image.topic_count()),
             ("redpanda_cluster_partitions", "Partitions of the cluster.", view.image.partition_count()),
-            ("redpanda_cluster_unavailable_partitions", "Partitions without a leader.", unavailable),
+            ("redpanda_cluster_unavailable_partitions", "Partitions that nobody can write.", unavailable),
         ] {
             out.single(name, Gauge, help, value);
         }
@@ -30,13 +37,34 @@ pub(super) fn write(view: &View<'_>, out: &mut Exposition<'_>) {
     write_groups(view, out);
     let connections = view.broker.connections().count();
     out.family("redpanda_rpc_active_connections", Gauge, "Connections of clients.");
-    out.sample("redpanda_rpc_active_connections", &[("redpanda_server", Text("kafka"))], connections);
+    out.sample("redpanda_rpc_active_connections", &[SERVER], connections);
+    write_machine(view, out);
     if let Ok((free, total)) = view.broker.partitions().volume() {
         out.single("redpanda_storage_disk_total_bytes", Gauge, "Size of the volume, bytes.", total);
         out.single("redpanda_storage_disk_free_bytes", Gauge, "Free on the volume, bytes.", free);
         let (_, is_low) = view.broker.partitions().disk_reserve();
         let help = "0 enough, 2 so little that producers are refused.";
         out.single("redpanda_storage_disk_free_space_alert", Gauge, help, if is_low { 2 } else { 0 });
+    }
+}
+
+/// Memory and processor, as Linux and the runtime tell them.
+fn write_machine(view: &View<'_>, out: &mut Exposition<'_>) {
+    if let Some(resident) = process::resident_bytes() {
+        let free = view.broker.config().limits.memory_bytes.saturating_sub(resident);
+        for (name, help, value) in [
+            ("redpanda_memory_allocated_memory", "Resident memory, bytes.", resident),
+            ("redpanda_memory_free_memory", "What is left of the limit, bytes.", free),
+            ("redpanda_memory_available_memory", "The same: nothing that is held can be taken back.", free),
+        ] {
+            out.family(name, Gauge, help);
+            out.sample(name, &[SHARD], value);
+        }
+    }
+    let name = "redpanda_cpu_busy_seconds_total";
+    out.family(name, Counter, "For which each worker was busy, seconds.");
+    for (worker, busy) in (0..).zip(windows::busy_times()) {
+        out.sample(name, &[("shard", Number(worker))], busy.as_secs_f64());
     }
 }
 
@@ -58,6 +86,10 @@ fn write_partitions(view: &View<'_>, out: &mut Exposition<'_>) {
     out.family("redpanda_kafka_partitions", Gauge, "Partitions of the topic that this broker leads.");
     for topic in &view.topics {
         out.sample("redpanda_kafka_partitions", &[NAMESPACE, ("redpanda_topic", Text(&topic.name))], topic.led);
+    }
+    out.family("redpanda_kafka_replicas", Gauge, "Replicas of each partition of the topic.");
+    for topic in &view.topics {
+        out.sample("redpanda_kafka_replicas", &[NAMESPACE, ("redpanda_topic", Text(&topic.name))], topic.replicas);
     }
 }
 
@@ -86,6 +118,9 @@ fn write_requests(view: &View<'_>, out: &mut Exposition<'_>) {
             out.histogram_seconds(name, &[("redpanda_request", Text(request))], &route.stats.total);
         }
     }
+    let name = "redpanda_rpc_request_latency_seconds";
+    out.family(name, Histogram, "From the whole request to the whole answer, all APIs together, seconds.");
+    out.histogram_seconds_of_all(name, &[SERVER], ROUTES.iter().map(|route| &route.stats.total));
     let name = "redpanda_kafka_handler_latency_seconds";
     out.family(name, Histogram, "From the whole request to the whole answer by API, seconds.");
     for route in ROUTES.iter().filter(|route| route.stats.requests().any(|(_, count)| count > 0)) {
@@ -95,26 +130,37 @@ fn write_requests(view: &View<'_>, out: &mut Exposition<'_>) {
 }
 
 fn write_groups(view: &View<'_>, out: &mut Exposition<'_>) {
+    let groups = &view.groups.groups;
+    let consumed: Vec<Vec<Consumed<'_>>> =
+        groups.iter().map(|(id, group)| consumed(view, id, group).collect()).collect();
+    let limit = view.broker.config().metrics_partitions_max;
     let name = "redpanda_kafka_consumer_group_committed_offset";
     out.family(name, Gauge, "The committed offset.");
-    let offsets = view.groups.groups.iter().flat_map(|(id, group)| {
-        let of_topic = group.committed.iter().map(move |(topic, offsets)| (id, topic, offsets));
-        of_topic.flat_map(|(id, topic, offsets)| offsets.iter().map(move |(index, offset)| (id, topic, index, offset)))
-    });
-    for (id, topic, index, offset) in offsets.take(view.broker.config().metrics_partitions_max) {
+    for one in consumed.iter().flatten().filter(|one| one.committed >= 0).take(limit) {
         let labels = [
-            ("redpanda_group", Text(id)),
-            ("redpanda_topic", Text(topic)),
-            ("redpanda_partition", Number((*index).into())),
+            ("redpanda_group", Text(one.group)),
+            ("redpanda_topic", Text(&one.topic.name)),
+            ("redpanda_partition", Number(one.index.into())),
         ];
-        out.sample(name, &labels, offset);
+        out.sample(name, &labels, one.committed);
     }
-    out.family("redpanda_kafka_consumer_group_consumers", Gauge, "Members of the group.");
-    for (id, group) in &view.groups.groups {
-        out.sample("redpanda_kafka_consumer_group_consumers", &[("redpanda_group", Text(id))], group.members);
-    }
-    out.family("redpanda_kafka_consumer_group_topics", Gauge, "Topics with a committed offset.");
-    for (id, group) in &view.groups.groups {
-        out.sample("redpanda_kafka_consumer_group_topics", &[("redpanda_group", Text(id))], group.committed.len());
-    }
+    let lags = |of_group: &[Consumed<'_>]| of_group.iter().filter_map(|one| one.lag).map(|lag| lag.max(0)).collect();
+    let lags: Vec<Vec<i64>> = consumed.iter().map(|of_group| lags(of_group)).collect();
+    let mut family = |what: &str, help: &str, values: &mut dyn Iterator<Item = i64>| {
+        let name = format!("redpanda_kafka_consumer_group_{what}");
+        out.family(&name, Gauge, help);
+        for (id, value) in groups.keys().zip(values) {
+            out.sample(&name, &[("redpanda_group", Text(id))], value);
+        }
+    };
+    let (members, topics) = (groups.values().map(|g| g.members), groups.values().map(|g| g.committed.len()));
+    family("consumers", "Members of the group.", &mut members.map(|count| count as i64));
+    family("topics", "Topics with a committed offset.", &mut topics.map(|count| count as i64));
+    let (most, sums) = (lags.iter().map(|lags| lags.iter().copied().max()), lags.iter().map(|lags| lags.iter().sum()));
+    family(
+        "lag_max",
+        "Records by which the group is behind where it is furthest.",
+        &mut most.map(Option::unwrap_or_default),
+    );
+    family("lag_sum", "Records by which the group is behind.", &mut { sums });
 }

@@ -93,6 +93,17 @@ impl<'a> Exposition<'a> {
         self.histogram(name, labels, &histogram.counts(), &TIME_POWERS, 1e6);
     }
 
+    /// Buckets of several histograms together.
+    pub(super) fn histogram_seconds_of_all<'h>(
+        &mut self,
+        name: &str,
+        labels: Labels<'_>,
+        histograms: impl Iterator<Item = &'h Histogram>,
+    ) {
+        let all = histograms.map(Histogram::counts).fold(Histogram::new().counts(), Counts::plus);
+        self.histogram(name, labels, &all, &TIME_POWERS, 1e6);
+    }
+
     /// Buckets of plain numbers.
     pub(super) fn histogram_numbers(&mut self, name: &str, labels: Labels<'_>, histogram: &Histogram) {
         self.histogram(name, labels, &histogram.counts(), &NUMBER_POWERS, 1.0);

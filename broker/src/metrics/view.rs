@@ -29,6 +29,8 @@ pub(super) struct PartitionView {
 pub(super) struct TopicView {
     pub(super) name: Arc<str>,
     pub(super) led: usize,
+    /// Of its partition with the most.
+    pub(super) replicas: usize,
     pub(super) records: i64,
     pub(super) size_bytes: u64,
     traffic: [u64; FLOWS],
@@ -116,7 +118,7 @@ impl<'a> View<'a> {
     ) -> Option<TopicView> {
         let min_isr = self.min_isr(topic);
         let name = Arc::clone(&topic.name);
-        let mut sums = TopicView { name, led: 0, records: 0, size_bytes: 0, traffic: [0; FLOWS] };
+        let mut sums = TopicView { name, led: 0, replicas: 0, records: 0, size_bytes: 0, traffic: [0; FLOWS] };
         for (index, state) in (0..).zip(&topic.partitions) {
             if state.leader != self.broker.node_id() {
                 continue;
@@ -124,6 +126,7 @@ impl<'a> View<'a> {
             let log = open.get(&(topic.id, index));
             let view = partition_view(topic, index, state, min_isr, log);
             sums.led += 1;
+            sums.replicas = sums.replicas.max(view.replicas);
             sums.records += view.end_offset - view.start_offset;
             sums.size_bytes += view.size_bytes;
             if let Some(log) = log {

@@ -22,7 +22,7 @@ pub(crate) async fn keep_windows(mut stop: watch::Receiver<bool>) {
     IDLE_PPM.set(1_000_000);
     let mut ticks = interval(TURN);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut busy, mut since) = (busy_time(), Instant::now());
+    let (mut busy, mut since) = (busy_times().sum::<Duration>(), Instant::now());
     // The first tick comes at once.
     ticks.tick().await;
     loop {
@@ -33,7 +33,7 @@ pub(crate) async fn keep_windows(mut stop: watch::Receiver<bool>) {
         ROUTES.iter().for_each(|route| route.stats.turn());
         FLUSHES.latency.turn();
         clients::turn();
-        let (now_busy, now) = (busy_time(), Instant::now());
+        let (now_busy, now) = (busy_times().sum::<Duration>(), Instant::now());
         let workers = Handle::current().metrics().num_workers().max(1) as f64;
         let spent = now_busy.saturating_sub(busy).as_secs_f64() / (now - since).as_secs_f64().max(1e-3) / workers;
         IDLE_PPM.set(((1.0 - spent).clamp(0.0, 1.0) * 1e6) as i64);
@@ -46,7 +46,8 @@ pub(super) fn idle_share() -> f64 {
     IDLE_PPM.get() as f64 / 1e6
 }
 
-fn busy_time() -> Duration {
+/// For how long each of the runtime's workers was busy.
+pub(super) fn busy_times() -> impl Iterator<Item = Duration> {
     let metrics = Handle::current().metrics();
-    (0..metrics.num_workers()).map(|worker| metrics.worker_total_busy_duration(worker)).sum()
+    (0..metrics.num_workers()).map(move |worker| metrics.worker_total_busy_duration(worker))
 }
