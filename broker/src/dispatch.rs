@@ -90,7 +90,9 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         now::<IncrementalAlterConfigsRequest, _, _>(0..=1, handlers::incremental_alter_configs::handle),
         later::<OffsetDeleteRequest, _, _>(0..=0, handlers::offset_delete::handle),
         now::<DescribeQuorumRequest, _, _>(0..=2, handlers::describe_quorum::handle),
+        now::<UpdateFeaturesRequest, _, _>(0..=2, handlers::update_features::handle),
         now::<DescribeClusterRequest, _, _>(0..=2, handlers::describe_cluster::handle),
+        now::<UnregisterBrokerRequest, _, _>(0..=0, handlers::unregister_broker::handle),
         now::<DescribeTopicPartitionsRequest, _, _>(0..=0, handlers::describe_topic_partitions::handle),
     ];
     routes.sort_by_key(|route| route.key);

@@ -30,4 +30,13 @@ pub(crate) const CLUSTER: &[Known] = &[
         ottla: "nothing",
         reason: "the controller has no listener of its own",
     },
+    Known {
+        place: "cluster: features: a level that it has",
+        api: "UpdateFeatures",
+        versions: ALL,
+        path: "",
+        kafka: "NONE",
+        ottla: "",
+        reason: "no feature has levels here yet",
+    },
 ];

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use process::{Broker, ottla};
 use script::Step;
+use tempfile::TempDir;
 
 /// What a tool did.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,9 +82,30 @@ impl Drop for Members {
     }
 }
 
+/// Directories for log.dirs, of which one was used by a broker, and properties that name them.
+fn directories() -> TempDir {
+    let made = tempfile::tempdir().unwrap();
+    let path = |name: &str| made.path().join(name);
+    std::fs::create_dir(path("used")).unwrap();
+    let meta = "version=1\nnode.id=1\ncluster.id=AAAAAAAAQACAAAAAAAAAAQ\ndirectory.id=lli-npFDWne7u7KvToyZOw\n";
+    std::fs::write(path("used/meta.properties"), meta).unwrap();
+    for (name, dirs) in [("new", "new"), ("used", "used"), ("both", "used,other")] {
+        let dirs: Vec<String> = dirs.split(',').map(|dir| path(dir).display().to_string()).collect();
+        let settings = format!(
+            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@localhost:9093\n\
+             listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ncontroller.listener.names=CONTROLLER\nlog.dirs={}\n",
+            dirs.join(",")
+        );
+        std::fs::write(path(&format!("{name}.properties")), settings).unwrap();
+    }
+    made
+}
+
 /// Plays the script against a broker of its own.
 fn play(mut run: impl FnMut(&Step<'_>, &[String]) -> Said) -> Vec<(String, Said)> {
     let broker = Broker::start(&["broker"]);
+    let directories = directories();
+    let directory = directories.path().to_str().unwrap();
     let mut members = None;
     let mut answers = Vec::new();
     for line in script::LINES {
@@ -92,7 +114,10 @@ fn play(mut run: impl FnMut(&Step<'_>, &[String]) -> Said) -> Vec<(String, Said)
             members = Some(Members::start(&broker.address));
             continue;
         }
-        let mut said = run(&step, &script::words(step.arguments, &broker.address));
+        let arguments = step.arguments.replace("TMP", directory);
+        let mut said = run(&step, &script::words(&arguments, &broker.address));
+        said.out = said.out.replace(directory, "TMP");
+        said.err = said.err.replace(directory, "TMP");
         let port = broker.address.rsplit(':').next().unwrap();
         said.out = said.out.replace(&broker.address, "ADDRESS").replace(&format!(" {port} "), " PORT ");
         said.err = said.err.replace(&broker.address, "ADDRESS");

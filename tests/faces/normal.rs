@@ -23,11 +23,18 @@ const MADE_ANEW: [&str; 8] = [
     "log.dirs=",
     "\"directoryId\": ",
 ];
+/// How usage errors of tools with sub-commands begin; the usage itself is ours to word.
+const USAGE: [&str; 3] = ["usage: ", "error: ", "Command line error: "];
 /// What a line begins with when all that follows is the cluster's own.
 const OWN: [&str; 2] = ["ClusterId: ", "HighWatermark: "];
 /// Java's words for an error that the broker gave as a bare code, where ours name the code; and what a hash map orders.
-const WORDS_FOLLOW: [&str; 4] =
-    ["failed due to ", "Valid states are: ", " takes one of these options: ", "org.apache.kafka.common.errors."];
+const WORDS_FOLLOW: [&str; 5] = [
+    "failed due to ",
+    "Valid states are: ",
+    " takes one of these options: ",
+    "since the following feature had an error: ",
+    "org.apache.kafka.common.errors.",
+];
 
 pub(crate) fn of(step: &Step<'_>, said: &Said) -> Normal {
     let mut out: Vec<String> = said.out.lines().filter(|line| !is_noise(line)).map(line).collect();
@@ -42,8 +49,7 @@ pub(crate) fn of(step: &Step<'_>, said: &Said) -> Normal {
         out.sort_unstable();
     }
     let shows_err = out.iter().all(String::is_empty) && said.code != 0;
-    // A usage error of argparse begins with the usage, which is ours to word.
-    let is_usage = |line: &&str| line.starts_with("usage: ") || line.starts_with("error: ");
+    let is_usage = |line: &&str| USAGE.iter().any(|begin| line.starts_with(begin));
     let err = said
         .err
         .lines()
@@ -53,11 +59,12 @@ pub(crate) fn of(step: &Step<'_>, said: &Said) -> Normal {
     Normal { code: said.code, out, err: err.filter(|_| shows_err) }
 }
 
-/// Advice of one release about the next, and groups that the console consumer makes up.
+/// Advice of one release about the next, groups that the console consumer makes up, and records as a Java class prints them.
 fn is_noise(line: &str) -> bool {
     line.contains("is deprecated and will be removed")
         || line.starts_with("The consumer rebalance protocol")
         || line.starts_with("console-consumer-")
+        || line.starts_with("Bootstrap metadata: ")
 }
 
 /// A member of the quorum: its directory, its position and its times are its own; how they are laid out is not.
@@ -75,7 +82,8 @@ fn line(text: &str) -> String {
         return format!("{own}*");
     }
     // What a Java program dies of.
-    let mut text = text.trim_start_matches("org.apache.kafka.common.KafkaException: ").to_string();
+    let text = text.trim_start_matches("org.apache.kafka.common.KafkaException: ");
+    let mut text = text.trim_start_matches("java.lang.RuntimeException: ").to_string();
     for marker in MADE_ANEW {
         let mut from = 0;
         while let Some(place) = text[from..].find(marker) {

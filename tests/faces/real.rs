@@ -19,6 +19,7 @@ const CLASSES: &[(&str, &str)] = &[
     ("groups", "org.apache.kafka.tools.GroupsCommand"),
     ("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
     ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
+    ("storage", "kafka.tools.StorageTool"),
     ("topics", "org.apache.kafka.tools.TopicCommand"),
 ];
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use client::{ClientError, Cluster, Connection};
+use protocol::ErrorCode;
 use protocol::api::Request;
 use protocol::messages::DescribeClusterRequest;
 use protocol::messages::describe_cluster::DescribeClusterResponse;
@@ -14,6 +15,7 @@ const CONTROLLERS: i8 = 2;
 /// One node that takes requests about the cluster.
 pub(crate) struct Endpoint {
     connection: Arc<Connection>,
+    client_id: String,
     /// The nodes that there are, ids ascending: brokers, or controllers when it was one of these that was asked.
     pub(crate) cluster: DescribeClusterResponse,
 }
@@ -30,7 +32,7 @@ impl Endpoint {
     ) -> Result<Endpoint, ClientError> {
         let connection = Cluster::connect(bootstrap, client_id).await?.any().await?;
         let cluster = describe(&connection, BROKERS, include_fenced_brokers).await?;
-        Ok(Endpoint { connection, cluster })
+        Ok(Endpoint { connection, client_id: client_id.into(), cluster })
     }
 
     /// The controller, found by way of the first node of a comma-separated list of controllers that answers.
@@ -45,7 +47,27 @@ impl Endpoint {
             Some(address) if address != connection.address() => Connection::connect(&address, client_id).await?,
             _ => connection,
         };
-        Ok(Endpoint { connection: Arc::new(connection), cluster })
+        Ok(Endpoint { connection: Arc::new(connection), client_id: client_id.into(), cluster })
+    }
+
+    /// Whether it is a controller that was asked for.
+    pub(crate) fn is_controller(&self) -> bool {
+        self.cluster.endpoint_type == CONTROLLERS
+    }
+
+    /// A connection to one of the nodes.
+    ///
+    /// # Errors
+    /// [`ClientError`]: `BROKER_ID_NOT_REGISTERED` when there is none with this id.
+    pub(crate) async fn node(&self, id: i32) -> Result<Connection, ClientError> {
+        match self.cluster.brokers.iter().find(|node| node.broker_id == id) {
+            Some(node) => Connection::connect(&format!("{}:{}", node.host, node.port), &self.client_id).await,
+            None => Err(ClientError::Kafka {
+                what: format!("node {id}"),
+                code: ErrorCode::BROKER_ID_NOT_REGISTERED,
+                message: Some(format!("There is no node {id}.")),
+            }),
+        }
     }
 
     /// Asks it.

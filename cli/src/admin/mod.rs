@@ -3,6 +3,7 @@
 
 pub(crate) mod configs;
 pub(crate) mod endpoint;
+pub(crate) mod features;
 pub(crate) mod groups;
 pub(crate) mod nodes;
 pub(crate) mod offsets;

@@ -1,10 +1,12 @@
 //! The brokers of a cluster, what they speak, and what they keep where.
 
 use client::{ClientError, Cluster};
-use protocol::messages::ApiVersionsRequest;
 use protocol::messages::api_versions::ApiVersionsResponse;
 use protocol::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use protocol::messages::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsRequest, DescribeLogDirsResult};
+use protocol::messages::{ApiVersionsRequest, UnregisterBrokerRequest};
+
+use super::endpoint::Endpoint;
 
 /// The cluster and its brokers, by id.
 ///
@@ -29,6 +31,15 @@ pub(crate) async fn versions(cluster: &Cluster, broker: i32) -> Result<ApiVersio
     let answer = cluster.broker(broker).await?.send(&request).await?;
     ClientError::check("ApiVersions", answer.error_code, None)?;
     Ok(answer)
+}
+
+/// Makes the cluster forget a broker that is not coming back.
+///
+/// # Errors
+/// The cluster's, with its words; [`ClientError::Unsupported`] when it cannot forget brokers.
+pub(crate) async fn unregister(endpoint: &Endpoint, broker_id: i32) -> Result<(), ClientError> {
+    let answer = endpoint.send(&UnregisterBrokerRequest { broker_id }).await?;
+    ClientError::check(format!("broker {broker_id}"), answer.error_code, answer.error_message)
 }
 
 /// What one broker keeps in its log directories: of these topics, or of all.

@@ -26,6 +26,7 @@ mod perf_latency;
 mod producer_perf_test;
 mod properties;
 mod record_format;
+mod release_features;
 mod server_start;
 mod storage;
 mod topics;
