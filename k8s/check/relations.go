@@ -6,6 +6,7 @@ import (
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
@@ -55,6 +56,9 @@ func collect(objects []any) *everything {
 			template := &o.Spec.Template
 			all.workloads = append(all.workloads, workload{o.Name, template.Labels, &template.Spec, o.Spec.VolumeClaimTemplates})
 		case *apps.Deployment:
+			template := &o.Spec.Template
+			all.workloads = append(all.workloads, workload{o.Name, template.Labels, &template.Spec, nil})
+		case *batch.Job:
 			template := &o.Spec.Template
 			all.workloads = append(all.workloads, workload{o.Name, template.Labels, &template.Spec, nil})
 		case *core.Pod:

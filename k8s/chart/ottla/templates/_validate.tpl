@@ -114,7 +114,7 @@ on
 {{- if not (has $values.podAntiAffinityPreset (list "" "soft" "hard")) -}}
   {{- $problems = append $problems (printf "podAntiAffinityPreset: %s is not soft, hard or empty" $values.podAntiAffinityPreset) -}}
 {{- end -}}
-{{- range $problem := concat $problems (include "ottla.disagree.external" .root | fromJsonArray) -}}
+{{- range $problem := concat $problems (include "ottla.disagree.external" .root | fromJsonArray) (include "ottla.disagree.provisioning" .root | fromJsonArray) -}}
   {{- include "ottla.problem" (dict "of" $of "text" $problem) -}}
 {{- end -}}
 {{- end }}
