@@ -9,6 +9,7 @@ use client::Acks;
 use protocol::records::Codec;
 
 use crate::faces::{self, FaceCall};
+use crate::perf::PerfVerb;
 
 /// Where the tools look for a broker when they are not told.
 const DEFAULT_BOOTSTRAP: &str = "127.0.0.1:9092";
@@ -60,6 +61,7 @@ pub(crate) enum Verb {
     Config(ConfigVerb),
     Cluster(OutputArgs),
     Doctor(DoctorArgs),
+    Perf(Box<PerfVerb>),
 }
 
 /// Reads the command line of this process. Ends it, with help or with code 2 and a usage message, when there is nothing
@@ -135,6 +137,9 @@ enum Command {
     Cluster(OutputArgs),
     /// Find out why clients cannot use a broker, and what to do about it
     Doctor(DoctorArgs),
+    /// Measure what a broker can do, of whatever make
+    #[command(subcommand)]
+    Perf(PerfVerb),
     /// Print a script that completes ottla's commands, as `source <(ottla completion bash)`
     Completion { shell: Shell },
 }
@@ -414,6 +419,7 @@ impl CommandLine {
             Command::Cluster(output) => Verb::Cluster(output),
             Command::Completion { shell } => return Ok(Invocation::Completion(shell)),
             Command::Doctor(args) => Verb::Doctor(args),
+            Command::Perf(verb) => Verb::Perf(Box::new(verb)),
         };
         let environment = environment.filter(|value| !value.is_empty());
         let bootstrap = bootstrap.or(environment).unwrap_or_else(|| DEFAULT_BOOTSTRAP.into());
@@ -436,14 +442,14 @@ pub(crate) fn completion(shell: Shell) -> Vec<u8> {
     script
 }
 
-fn key_value(text: &str) -> Result<String, String> {
+pub(crate) fn key_value(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((key, _)) if !key.trim().is_empty() => Ok(text.into()),
         _ => Err("write it as key=value".into()),
     }
 }
 
-fn acks(text: &str) -> Result<Acks, String> {
+pub(crate) fn acks(text: &str) -> Result<Acks, String> {
     match text {
         "all" | "-1" => Ok(Acks::All),
         "1" | "leader" => Ok(Acks::Leader),
@@ -452,7 +458,7 @@ fn acks(text: &str) -> Result<Acks, String> {
     }
 }
 
-fn codec(text: &str) -> Result<Codec, String> {
+pub(crate) fn codec(text: &str) -> Result<Codec, String> {
     Codec::from_name(text).ok_or_else(|| "none, gzip, snappy, lz4 or zstd".into())
 }
 
@@ -541,6 +547,12 @@ mod tests {
             "config show --topic t --broker 1",
             "config set --topic t",
             "completion tcsh",
+            "perf",
+            "perf produce --rate 0",
+            "perf produce --duration 10",
+            "perf produce --duration 1s --records 5",
+            "perf consume --tail",
+            "perf run",
             "nonsense",
         ] {
             let error = parse(words, None).expect_err(words);

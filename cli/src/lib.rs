@@ -16,6 +16,7 @@ mod faces;
 mod failure;
 mod group;
 mod output;
+mod perf;
 mod print;
 mod produce;
 mod stdin;
@@ -38,7 +39,15 @@ const CLIENT_ID: &str = "ottla-cli";
 
 /// Runs a tool to its end. Answers 0 when it did what it was asked to, 1 when it could not.
 pub fn run(tool: Tool) -> ExitCode {
-    let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut runtime = match &tool.verb {
+        Verb::Perf(verb) => {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            runtime.worker_threads(perf::threads(verb));
+            runtime
+        }
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let outcome = match runtime.enable_all().build() {
         Ok(runtime) => {
             let outcome = runtime.block_on(work(&tool));
             // A look-up of a name may still hang in the operating system, and nobody waits for it any more.
@@ -61,6 +70,8 @@ async fn work(tool: &Tool) -> Outcome {
     let cluster = match &tool.verb {
         // It is for when nothing connects.
         Verb::Doctor(args) => return doctor::run(&tool.bootstrap, args).await,
+        // It has connections of its own.
+        Verb::Perf(verb) => return perf::run(&tool.bootstrap, verb).await,
         _ => Cluster::connect(&tool.bootstrap, CLIENT_ID).await?,
     };
     match &tool.verb {
@@ -71,6 +82,7 @@ async fn work(tool: &Tool) -> Outcome {
         Verb::Config(verb) => config::run(&cluster, verb).await,
         Verb::Cluster(output) => cluster::run(&cluster, *output).await,
         Verb::Doctor(args) => doctor::run(&tool.bootstrap, args).await,
+        Verb::Perf(verb) => perf::run(&tool.bootstrap, verb).await,
     }
 }
 

@@ -99,6 +99,11 @@ impl Cluster {
         }
     }
 
+    /// Where the broker with this id listens, as the metadata last said.
+    pub fn address(&self, id: i32) -> Option<String> {
+        self.state().addresses.get(&id).cloned()
+    }
+
     /// Connections to all brokers that the metadata names.
     ///
     /// # Errors

@@ -30,7 +30,8 @@ pub enum Acks {
 }
 
 impl Acks {
-    fn on_wire(self) -> i16 {
+    /// The number that a Produce request carries.
+    pub fn on_wire(self) -> i16 {
         match self {
             Acks::None => 0,
             Acks::Leader => 1,

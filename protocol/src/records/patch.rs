@@ -1,10 +1,11 @@
-//! Rewriting, in place, the header fields that belong to the broker.
+//! Rewriting header fields in place: those that belong to the broker, and the sequence number of a producer that sends the
+//! same batch over and over.
 //!
 //! Each function takes bytes that [`Batch::parse`](super::Batch::parse) has accepted, and changes their first batch;
 //! bytes after it are left alone. Handing in fewer bytes is a mistake in the caller, and panics.
 
 use super::attributes::LOG_APPEND_TIME;
-use super::batch::{ATTRIBUTES, BASE_OFFSET, BATCH_LENGTH, CRC, MAX_TIMESTAMP, PARTITION_LEADER_EPOCH};
+use super::batch::{ATTRIBUTES, BASE_OFFSET, BASE_SEQUENCE, BATCH_LENGTH, CRC, MAX_TIMESTAMP, PARTITION_LEADER_EPOCH};
 use super::{HEADER_LEN, LOG_OVERHEAD};
 
 /// Gives the batch its place in the log. The checksum does not cover it.
@@ -34,8 +35,13 @@ pub fn set_max_timestamp(batch: &mut [u8], max_timestamp: i64) {
     renew_crc(batch);
 }
 
+/// Gives the first record its sequence number. [`renew_crc`] has to follow.
+pub fn set_base_sequence(batch: &mut [u8], base_sequence: i32) {
+    write(batch, BASE_SEQUENCE, base_sequence.to_be_bytes());
+}
+
 /// Writes the checksum of everything after it.
-pub(super) fn renew_crc(batch: &mut [u8]) {
+pub fn renew_crc(batch: &mut [u8]) {
     let length: [u8; 4] = *batch[BATCH_LENGTH..].first_chunk().expect("a whole header");
     let end = i32::from_be_bytes(length) as usize + LOG_OVERHEAD;
     let crc = crc32c::crc32c(&batch[ATTRIBUTES..end]);

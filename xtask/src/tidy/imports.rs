@@ -37,6 +37,7 @@ const TABLE: &[Row] = &[
     Row { name: "raft", may_import: &["protocol", "storage", "state"], never_sees: &[] },
     Row { name: "client", may_import: &["protocol"], never_sees: &[] },
     Row { name: "declared", may_import: &[], never_sees: &["tokio", "std::net", CLOCKS[0], CLOCKS[1]] },
+    Row { name: "load", may_import: &["protocol", "client"], never_sees: &[] },
     Row {
         name: "broker",
         may_import: &["protocol", "state", "storage", "raft", "client", "declared"],
@@ -44,7 +45,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "cli",
-        may_import: &["protocol", "state", "storage", "raft", "client", "declared", "broker"],
+        may_import: &["protocol", "state", "storage", "raft", "client", "declared", "load", "broker"],
         never_sees: &[],
     },
     Row { name: "xtask", may_import: &[], never_sees: &["tokio"] },

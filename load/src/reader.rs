@@ -1,0 +1,188 @@
+//! A connection that reads partitions which were dealt out beforehand.
+//!
+//! It counts records by the headers of their batches and unpacks them only to learn when they were due, so that a client
+//! on the same machine leaves the machine to the broker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use client::TopicMetadata;
+use protocol::ErrorCode;
+use protocol::api::Request;
+use protocol::frame::encode_request;
+use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
+use protocol::records::batches;
+
+use crate::CLIENT_ID;
+use crate::clock::Clock;
+use crate::link::{Link, Lost, decode};
+use crate::payload::due_of;
+use crate::tally::Meter;
+use crate::workload::{Fetching, LoadError};
+
+/// How long to wait for an answer, beyond what the broker may wait.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+/// Before the next attempt after an error; so many errors in a row end it.
+const PAUSE: Duration = Duration::from_millis(100);
+const ERRORS_MAX: u32 = 300;
+/// One batch may unpack to this many bytes.
+const BATCH_MAX_BYTES: usize = 256 << 20;
+
+/// A partition that is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) partition: i32,
+    /// What comes next.
+    pub(crate) offset: i64,
+    /// Where reading ends, if it does.
+    pub(crate) until: Option<i64>,
+}
+
+/// What a connection is and does, before it runs.
+pub(crate) struct Reader {
+    pub(crate) address: String,
+    pub(crate) link: Link,
+    pub(crate) topic: Arc<TopicMetadata>,
+    pub(crate) version: i16,
+    pub(crate) places: Vec<Place>,
+    pub(crate) fetching: Fetching,
+    /// The mark of this run, if its records tell when they were due.
+    pub(crate) mark: Option<[u8; 8]>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) meter: Meter,
+}
+
+/// What one answer brought.
+#[derive(Default)]
+struct Brought {
+    records: u64,
+    bytes: u64,
+    /// When its records were due.
+    times: Vec<u64>,
+    has_failed: bool,
+}
+
+impl Reader {
+    /// Reads until every partition is at its end; where there is none, for as long as it is left alone.
+    ///
+    /// # Errors
+    /// When nothing but errors has come for a while.
+    pub(crate) async fn run(mut self) -> Result<(), LoadError> {
+        let (mut errors, mut correlation_id) = (0, 0);
+        self.drop_finished();
+        while !self.places.is_empty() {
+            let sent = self.clock.now();
+            let result = self.fetch(correlation_id, sent).await;
+            correlation_id = i32::wrapping_add(correlation_id, 1);
+            let failure = match result {
+                Ok(false) => {
+                    errors = 0;
+                    continue;
+                }
+                Ok(true) => "every fetch is refused",
+                Err(lost) => {
+                    self.meter.fetch_failed(lost.0, self.clock.now());
+                    if let Ok(link) = Link::connect(&self.address).await {
+                        self.link = link;
+                    }
+                    lost.0
+                }
+            };
+            errors += 1;
+            if errors == ERRORS_MAX {
+                return Err(LoadError::Workload(format!("{} at {}: {failure}", self.topic.name, self.address)));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// One request and its answer; whether some partition had an error.
+    async fn fetch(&mut self, correlation_id: i32, sent: u64) -> Result<bool, Lost> {
+        let request = encode_request(&self.request(), self.version, correlation_id, Some(CLIENT_ID));
+        let frame = self.link.exchange(&request, self.fetching.max_wait + ANSWER_PATIENCE).await?;
+        let (_, answer) = decode::<FetchResponse>(FetchRequest::KEY, self.version, frame)?;
+        let now = self.clock.now();
+        let mut brought = Brought::default();
+        if answer.error_code.is_error() {
+            self.fail(&mut brought, answer.error_code);
+        }
+        for data in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
+            self.take(data, &mut brought);
+        }
+        if !brought.has_failed || brought.records > 0 {
+            self.meter.fetched(Some(sent), brought.records, brought.bytes, now);
+        }
+        if !brought.times.is_empty() {
+            self.meter.delivered(&brought.times, now);
+        }
+        self.drop_finished();
+        // The broker fills its answer from the front: everybody has to be there once.
+        if self.places.len() > 1 {
+            self.places.rotate_left(1);
+        }
+        Ok(brought.has_failed)
+    }
+
+    fn request(&self) -> FetchRequest {
+        let partition = |place: &Place| FetchPartition {
+            partition: place.partition,
+            fetch_offset: place.offset,
+            partition_max_bytes: self.fetching.partition_max_bytes,
+            ..Default::default()
+        };
+        let topic = FetchTopic {
+            topic: self.topic.name.to_string(),
+            topic_id: self.topic.id,
+            partitions: self.places.iter().map(partition).collect(),
+        };
+        FetchRequest {
+            max_wait_ms: i32::try_from(self.fetching.max_wait.as_millis()).unwrap_or(i32::MAX),
+            min_bytes: self.fetching.min_bytes,
+            max_bytes: self.fetching.max_bytes,
+            topics: vec![topic],
+            ..Default::default()
+        }
+    }
+
+    fn take(&mut self, data: PartitionData, brought: &mut Brought) {
+        if data.error_code.is_error() {
+            self.fail(brought, data.error_code);
+        }
+        let found = self.places.iter_mut().find(|place| place.partition == data.partition_index);
+        let Some(place) = found else { return };
+        if data.error_code == ErrorCode::OFFSET_OUT_OF_RANGE {
+            // What retention has taken meanwhile is not there to be read any more.
+            place.offset = place.offset.max(data.log_start_offset);
+        }
+        let records: Bytes = data.records.map(|records| records.into_bytes()).unwrap_or_default();
+        for batch in batches(&records) {
+            // A broker may cut the last batch short; it comes again.
+            let Ok(batch) = batch else { break };
+            // A batch comes whole, also when the wanted offset is in its middle.
+            let before = (place.offset - batch.base_offset()).max(0) as u64;
+            let count = u64::from(batch.record_count().max(0) as u32);
+            if !batch.is_control() {
+                brought.records += count.saturating_sub(before);
+                brought.bytes += batch.size_bytes() as u64;
+            }
+            if let (Some(mark), false) = (self.mark, batch.is_control())
+                && let Ok(set) = batch.records(BATCH_MAX_BYTES)
+            {
+                let values = set.iter().map_while(Result::ok).filter(|record| record.offset >= place.offset);
+                brought.times.extend(values.filter_map(|record| due_of(record.value?, mark)));
+            }
+            place.offset = place.offset.max(batch.next_offset());
+        }
+    }
+
+    fn fail(&self, brought: &mut Brought, code: ErrorCode) {
+        brought.has_failed = true;
+        self.meter.fetch_failed(&code.to_string(), self.clock.now());
+    }
+
+    fn drop_finished(&mut self) {
+        self.places.retain(|place| place.until.is_none_or(|until| place.offset < until));
+    }
+}
