@@ -10,6 +10,7 @@ use protocol::records::Codec;
 
 use crate::faces::{self, FaceCall};
 use crate::perf::PerfVerb;
+use crate::subscription::ReadSettings;
 
 /// Where the tools look for a broker when they are not told.
 const DEFAULT_BOOTSTRAP: &str = "127.0.0.1:9092";
@@ -337,6 +338,8 @@ pub(crate) struct ReadArgs {
     /// Whether a topic that does not exist is made by asking for it, where the broker does that.
     #[arg(skip)]
     pub(crate) create: bool,
+    #[arg(skip)]
+    pub(crate) settings: Box<ReadSettings>,
 }
 
 #[derive(Clone, Debug, Args)]

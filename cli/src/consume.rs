@@ -8,13 +8,13 @@ use client::{
     ClientError, Cluster, Consumer, FetchedRecord, GroupConfig, GroupConsumer, StartOffset, TopicPartition,
     list_offsets,
 };
-use protocol::ErrorCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::arguments::{ConsumeArgs, ReadArgs};
 use crate::failure::Outcome;
 use crate::print::write_record;
+use crate::subscription::Subscription;
 
 /// How long one wait for a record takes when nothing says when to give up.
 const WAIT: Duration = Duration::from_secs(60);
@@ -74,55 +74,84 @@ async fn pump(source: &mut Source, args: &ReadArgs, write: WriteRecord<'_>, prin
 }
 
 /// Where records come from. There is one in a process.
-enum Source {
+struct Source {
+    cluster: Cluster,
+    subscription: Subscription,
+    start: StartOffset,
+    reader: Reader,
+}
+
+enum Reader {
     Alone(Box<Consumer>),
     InGroup(Box<GroupConsumer>),
 }
 
 impl Source {
     async fn open(cluster: &Cluster, args: &ReadArgs) -> Result<Source, ClientError> {
-        let mut partitions = Vec::new();
-        for name in &args.topics {
-            let topic = match args.create {
-                true => cluster.topic_or_create(name).await?,
-                false => cluster.topic(name).await?,
-            };
-            let is_wanted = |index| args.partition.is_empty() || args.partition.contains(&index);
-            partitions.extend(topic.all_partitions().filter(|place| is_wanted(place.partition)));
-            for wanted in &args.partition {
-                if !topic.partitions.iter().any(|known| known.index == *wanted) {
-                    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                    ClientError::check(format!("{name}-{wanted}"), code, None)?;
-                }
-            }
-        }
+        let (subscription, partitions) = Subscription::open(cluster, args).await?;
         let start = if args.from_beginning { StartOffset::Earliest } else { StartOffset::Latest };
-        if let Some(group_id) = &args.group {
-            let topics: Vec<&str> = args.topics.iter().map(String::as_str).collect();
-            let config = GroupConfig { start, ..GroupConfig::new(group_id, &topics) };
-            return Ok(Source::InGroup(Box::new(GroupConsumer::new(cluster, config))));
-        }
-        let mut consumer = Consumer::new(cluster);
-        match args.offset {
-            None => consumer.assign(&partitions, start).await?,
-            Some(offset) if offset >= 0 => consumer.assign(&partitions, StartOffset::At(offset)).await?,
-            Some(offset) => consumer.assign_at(before_end(cluster, &partitions, offset).await?, None),
-        }
-        Ok(Source::Alone(Box::new(consumer)))
+        let isolation = args.settings.isolation;
+        let reader = match &args.group {
+            Some(group_id) => {
+                let topics: Vec<&str> = subscription.topics.iter().map(String::as_str).collect();
+                let config = GroupConfig { start, isolation, ..GroupConfig::new(group_id, &topics) };
+                Reader::InGroup(Box::new(GroupConsumer::new(cluster, config)))
+            }
+            None => {
+                let mut consumer = Consumer::new(cluster).isolation(isolation);
+                match args.offset {
+                    None => consumer.assign(&partitions, start).await?,
+                    Some(offset) if offset >= 0 => consumer.assign(&partitions, StartOffset::At(offset)).await?,
+                    Some(offset) => consumer.assign_at(before_end(cluster, &partitions, offset).await?, None),
+                }
+                Reader::Alone(Box::new(consumer))
+            }
+        };
+        Ok(Source { cluster: cluster.clone(), subscription, start, reader })
     }
 
+    /// The next record, or nothing if none came within `wait`.
     async fn next(&mut self, wait: Duration) -> Result<Option<FetchedRecord>, ClientError> {
-        match self {
-            Source::Alone(consumer) => consumer.next(wait).await,
-            Source::InGroup(consumer) => consumer.next(wait).await,
+        let deadline = Instant::now() + wait;
+        loop {
+            let next_look = self.subscription.next_look().filter(|due| *due <= deadline);
+            if next_look.is_some_and(|due| due <= Instant::now()) {
+                self.look_again().await?;
+                continue;
+            }
+            let wait = next_look.unwrap_or(deadline).saturating_duration_since(Instant::now());
+            let record = match &mut self.reader {
+                Reader::Alone(consumer) => consumer.next(wait).await?,
+                Reader::InGroup(consumer) => consumer.next(wait).await?,
+            };
+            if record.is_some() || next_look.is_none() {
+                return Ok(record);
+            }
         }
+    }
+
+    /// Reads what has come since. New partitions of a topic are the group's own business.
+    async fn look_again(&mut self) -> Result<(), ClientError> {
+        let fresh = match self.subscription.look(&self.cluster).await {
+            Ok(fresh) => fresh,
+            Err(error) if error.is_retriable() => {
+                self.subscription.postpone();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        match &mut self.reader {
+            Reader::Alone(consumer) => consumer.add(&fresh, self.start).await?,
+            Reader::InGroup(consumer) => consumer.subscribe(&self.subscription.topics).await,
+        }
+        Ok(())
     }
 
     /// A member commits and leaves.
     async fn close(self) -> Outcome {
-        match self {
-            Source::Alone(_) => Ok(()),
-            Source::InGroup(consumer) => match timeout(LEAVE_TIMEOUT, consumer.leave()).await {
+        match self.reader {
+            Reader::Alone(_) => Ok(()),
+            Reader::InGroup(consumer) => match timeout(LEAVE_TIMEOUT, consumer.leave()).await {
                 Ok(left) => Ok(left?),
                 Err(_) => Err(io::Error::other("the group's coordinator does not answer").into()),
             },

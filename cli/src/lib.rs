@@ -20,6 +20,7 @@ mod perf;
 mod print;
 mod produce;
 mod stdin;
+mod subscription;
 mod table;
 mod topic;
 mod topic_apply;

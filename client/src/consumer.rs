@@ -7,7 +7,7 @@ use protocol::ErrorCode;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::fetch::{Answer, Wanted, fetch};
+use crate::fetch::{Answer, Isolation, Wanted, fetch};
 use crate::retry::Retries;
 use crate::{ClientError, Cluster, FetchedRecord, StartOffset, TopicPartition, list_offsets};
 
@@ -20,6 +20,7 @@ const FETCH_WAIT: Duration = Duration::from_millis(500);
 pub struct Consumer {
     cluster: Cluster,
     positions: BTreeMap<TopicPartition, Position>,
+    isolation: Isolation,
     /// Where to go on when an offset is gone.
     reset: Option<StartOffset>,
     ready: VecDeque<FetchedRecord>,
@@ -34,7 +35,7 @@ struct Position {
     /// The offset that the next fetch asks for.
     fetch_offset: i64,
     /// The end of what can be read, once a fetch has said it.
-    high_watermark: Option<i64>,
+    end_offset: Option<i64>,
 }
 
 /// What became of a fetch.
@@ -50,12 +51,19 @@ impl Consumer {
         Consumer {
             cluster: cluster.clone(),
             positions: BTreeMap::new(),
+            isolation: Isolation::ReadUncommitted,
             reset: None,
             ready: VecDeque::new(),
             fetches: JoinSet::new(),
             asked: BTreeSet::new(),
             retries: Retries::default(),
         }
+    }
+
+    /// The same consumer, which sees these records.
+    pub fn isolation(mut self, isolation: Isolation) -> Consumer {
+        self.isolation = isolation;
+        self
     }
 
     /// Reads these partitions from `start` on, and no others.
@@ -72,10 +80,22 @@ impl Consumer {
         Ok(())
     }
 
+    /// Reads these partitions too, from `start` on. Those that are read already go on where they are.
+    ///
+    /// # Errors
+    /// [`ClientError`], after retries.
+    pub async fn add(&mut self, partitions: &[TopicPartition], start: StartOffset) -> Result<(), ClientError> {
+        let new: Vec<_> = partitions.iter().filter(|place| !self.positions.contains_key(*place)).cloned().collect();
+        let offsets = list_offsets(&self.cluster, &new, start).await?;
+        let at = |(place, fetch_offset)| (place, Position { fetch_offset, end_offset: None });
+        self.positions.extend(offsets.into_iter().map(at));
+        Ok(())
+    }
+
     /// Reads these partitions from these offsets on, and no others. Where an offset does not exist, reading goes on at
     /// `reset`, or ends with an error.
     pub fn assign_at(&mut self, offsets: BTreeMap<TopicPartition, i64>, reset: Option<StartOffset>) {
-        let at = |fetch_offset| Position { fetch_offset, high_watermark: None };
+        let at = |fetch_offset| Position { fetch_offset, end_offset: None };
         self.positions = offsets.into_iter().map(|(place, offset)| (place, at(offset))).collect();
         self.reset = reset;
         self.ready.clear();
@@ -101,7 +121,7 @@ impl Consumer {
 
     /// Whether everything that could be read at the last fetch of each partition has been given out.
     pub fn is_caught_up(&self) -> bool {
-        let at_end = |position: &Position| position.high_watermark.is_some_and(|end| position.fetch_offset >= end);
+        let at_end = |position: &Position| position.end_offset.is_some_and(|end| position.fetch_offset >= end);
         self.ready.is_empty() && self.positions.values().all(at_end)
     }
 
@@ -142,9 +162,9 @@ impl Consumer {
         }
         for (leader, wanted) in by_leader {
             if self.asked.insert(leader) {
-                let cluster = self.cluster.clone();
+                let (cluster, isolation) = (self.cluster.clone(), self.isolation);
                 self.fetches.spawn(async move {
-                    let result = fetch(&cluster, leader, &wanted, FETCH_WAIT).await;
+                    let result = fetch(&cluster, leader, &wanted, isolation, FETCH_WAIT).await;
                     Outcome { leader, wanted, result }
                 });
             }
@@ -164,7 +184,7 @@ impl Consumer {
             match (self.positions.get_mut(&place), result) {
                 (Some(position), Ok(fetched)) if Some(position.fetch_offset) == asked => {
                     position.fetch_offset = fetched.next_offset;
-                    position.high_watermark = Some(fetched.high_watermark);
+                    position.end_offset = Some(fetched.end_offset);
                     self.ready.extend(fetched.records);
                 }
                 (Some(_), Err(failure)) => failures.push((place, failure)),
@@ -190,7 +210,7 @@ impl Consumer {
         let found = list_offsets(&self.cluster, std::slice::from_ref(&place), start).await?;
         if let (Some(position), Some(offset)) = (self.positions.get_mut(&place), found.get(&place)) {
             tracing::warn!(%place, from = position.fetch_offset, to = offset, "the offset is gone; reading goes on elsewhere");
-            *position = Position { fetch_offset: *offset, high_watermark: None };
+            *position = Position { fetch_offset: *offset, end_offset: None };
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! One Fetch to one broker, and the records in its answer.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, PartitionData};
-use protocol::records::{BatchError, TimestampType, batches};
+use protocol::messages::fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchTopic, PartitionData};
+use protocol::records::{Batch, BatchError, TimestampType, batches};
 
 use crate::cluster::Lane;
 use crate::{ClientError, Cluster, TopicMetadata, TopicPartition};
@@ -18,6 +19,8 @@ const PARTITION_MAX_BYTES: i32 = 1 << 20;
 const BATCH_MAX_BYTES: usize = 256 << 20;
 /// The last version that names topics instead of giving their ids (KIP-516).
 const LAST_NAME_VERSION: i16 = 12;
+/// The first version that can ask for committed records only.
+const FIRST_ISOLATION_VERSION: i16 = 4;
 
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +49,18 @@ pub(crate) struct Fetched {
     pub(crate) records: Vec<FetchedRecord>,
     /// Where the next fetch begins; past the records when others follow that nobody sees, as transaction markers do.
     pub(crate) next_offset: i64,
-    pub(crate) high_watermark: i64,
+    /// The end of what this reader can see: of committed records the last stable offset, otherwise the high watermark.
+    pub(crate) end_offset: i64,
+}
+
+/// Which records a reader sees (KIP-98).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// All of them.
+    #[default]
+    ReadUncommitted,
+    /// Those of no transaction, and of transactions that were committed; nothing behind the first open one.
+    ReadCommitted,
 }
 
 /// A partition and what became of it.
@@ -74,12 +88,16 @@ pub(crate) async fn fetch(
     cluster: &Cluster,
     leader: i32,
     wanted: &[Wanted],
+    isolation: Isolation,
     wait: Duration,
 ) -> Result<Vec<Answer>, ClientError> {
     let connection = cluster.broker_on(leader, Lane::Fetch).await?;
     let has_ids = wanted.iter().all(|wanted| !wanted.topic.id.is_zero());
     let version = connection.version_up_to::<FetchRequest>(if has_ids { i16::MAX } else { LAST_NAME_VERSION })?;
-    let answer = connection.send_parked(&request(wanted, wait), version, wait).await?;
+    if isolation == Isolation::ReadCommitted && version < FIRST_ISOLATION_VERSION {
+        return Err(ClientError::Unsupported { address: connection.address().into(), api: "Fetch v4" });
+    }
+    let answer = connection.send_parked(&request(wanted, isolation, wait), version, wait).await?;
     ClientError::check("fetch", answer.error_code, None)?;
     let mut found = Vec::with_capacity(wanted.len());
     for topic in answer.responses {
@@ -93,14 +111,14 @@ pub(crate) async fn fetch(
                 name_or_id && wanted.partition == data.partition_index
             };
             if let Some(wanted) = wanted.iter().find(is_asked) {
-                found.push((wanted.place(), unpack(wanted, data)));
+                found.push((wanted.place(), unpack(wanted, isolation, data)));
             }
         }
     }
     Ok(found)
 }
 
-fn request(wanted: &[Wanted], wait: Duration) -> FetchRequest {
+fn request(wanted: &[Wanted], isolation: Isolation, wait: Duration) -> FetchRequest {
     let mut topics: BTreeMap<&str, FetchTopic> = BTreeMap::new();
     for Wanted { topic, partition, offset } in wanted {
         let entry = topics.entry(&topic.name).or_insert_with(|| FetchTopic {
@@ -118,17 +136,23 @@ fn request(wanted: &[Wanted], wait: Duration) -> FetchRequest {
     FetchRequest {
         max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
         min_bytes: 1,
+        isolation_level: i8::from(isolation == Isolation::ReadCommitted),
         max_bytes: FETCH_MAX_BYTES,
         topics: topics.into_values().collect(),
         ..Default::default()
     }
 }
 
-fn unpack(wanted: &Wanted, data: PartitionData) -> Result<Fetched, ClientError> {
+fn unpack(wanted: &Wanted, isolation: Isolation, data: PartitionData) -> Result<Fetched, ClientError> {
     let place = wanted.place();
     ClientError::check(place.to_string(), data.error_code, None)?;
     let bytes = data.records.map(|records| records.into_bytes()).unwrap_or_default();
-    let mut fetched = Fetched { records: Vec::new(), next_offset: wanted.offset, high_watermark: data.high_watermark };
+    let (end_offset, aborted) = match isolation {
+        Isolation::ReadUncommitted => (data.high_watermark, Vec::new()),
+        Isolation::ReadCommitted => (data.last_stable_offset, data.aborted_transactions.unwrap_or_default()),
+    };
+    let mut aborted = Aborted::new(aborted);
+    let mut fetched = Fetched { records: Vec::new(), next_offset: wanted.offset, end_offset };
     let corrupt = |error: BatchError| ClientError::Corrupt {
         what: format!("{place} at offset {}", wanted.offset),
         reason: error.to_string(),
@@ -140,7 +164,7 @@ fn unpack(wanted: &Wanted, data: PartitionData) -> Result<Fetched, ClientError> 
             Err(BatchError::Truncated { .. }) if fetched.next_offset > wanted.offset => break,
             Err(error) => return Err(corrupt(error)),
         };
-        if !batch.is_control() {
+        if !aborted.hides(&batch) && !batch.is_control() {
             for record in batch.records(BATCH_MAX_BYTES).map_err(corrupt)?.iter() {
                 let record = record.map_err(corrupt)?;
                 // A batch is delivered whole, also when the wanted offset is in its middle.
@@ -167,10 +191,40 @@ fn unpack(wanted: &Wanted, data: PartitionData) -> Result<Fetched, ClientError> 
     Ok(fetched)
 }
 
+/// The transactions that came to nothing, as a reader meets them.
+struct Aborted {
+    /// Those that begin further on, the next one last.
+    ahead: Vec<AbortedTransaction>,
+    /// Producers whose batches, up to a marker, belong to one.
+    open: BTreeSet<i64>,
+}
+
+impl Aborted {
+    fn new(mut aborted: Vec<AbortedTransaction>) -> Aborted {
+        aborted.sort_by_key(|transaction| Reverse(transaction.first_offset));
+        Aborted { ahead: aborted, open: BTreeSet::new() }
+    }
+
+    /// Whether nobody may see the batch. To be asked of each, in the order of the log.
+    fn hides(&mut self, batch: &Batch<'_>) -> bool {
+        while let Some(begun) = self.ahead.pop_if(|transaction| transaction.first_offset <= batch.last_offset()) {
+            self.open.insert(begun.producer_id);
+        }
+        if !batch.is_transactional() {
+            return false;
+        }
+        // A marker ends the producer's transaction, whichever way: what comes next belongs to another one.
+        match batch.is_control() {
+            true => self.open.remove(&batch.producer_id()),
+            false => self.open.contains(&batch.producer_id()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::ErrorCode;
-    use protocol::records::BatchBuilder;
+    use protocol::records::{BatchBuilder, EndTxnMarker, MarkerPosition, control_batch};
     use protocol::wire::Records;
 
     use super::*;
@@ -196,18 +250,67 @@ mod tests {
         let mut bytes = batch(3, &["a", "b", "c"]);
         let second = batch(6, &["d"]);
         bytes.extend_from_slice(&second[..second.len() - 1]);
-        let fetched = unpack(&wanted(4), data(bytes)).unwrap();
+        let fetched = unpack(&wanted(4), Isolation::ReadUncommitted, data(bytes)).unwrap();
         let offsets: Vec<i64> = fetched.records.iter().map(|record| record.offset).collect();
-        assert_eq!((offsets, fetched.next_offset, fetched.high_watermark), (vec![4, 5], 6, 9));
+        assert_eq!((offsets, fetched.next_offset, fetched.end_offset), (vec![4, 5], 6, 9));
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error_that_names_the_place() {
         let mut bytes = batch(0, &["a"]);
         bytes.truncate(bytes.len() - 1);
-        let error = unpack(&wanted(0), data(bytes)).unwrap_err();
+        let error = unpack(&wanted(0), Isolation::ReadUncommitted, data(bytes)).unwrap_err();
         assert!(matches!(error, ClientError::Corrupt { ref what, .. } if what == "t-0 at offset 0"), "{error}");
         let refused = PartitionData { error_code: ErrorCode::OFFSET_OUT_OF_RANGE, ..Default::default() };
-        assert_eq!(unpack(&wanted(0), refused).unwrap_err().code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE));
+        let refused = unpack(&wanted(0), Isolation::ReadUncommitted, refused).unwrap_err();
+        assert_eq!(refused.code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE));
+    }
+
+    /// A batch of one record in a transaction.
+    fn of_producer(base: i64, producer_id: i64, value: &str) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(base).producer(producer_id, 0, 0).transactional();
+        builder.append(7, None, Some(value.as_bytes()), &[]);
+        builder.build().to_vec()
+    }
+
+    fn marker(offset: i64, producer_id: i64, committed: bool) -> Vec<u8> {
+        let marker = EndTxnMarker { committed, coordinator_epoch: 0 };
+        control_batch(marker, producer_id, 0, MarkerPosition { offset, leader_epoch: 0, timestamp: 7 }).to_vec()
+    }
+
+    #[test]
+    fn who_reads_committed_records_sees_no_aborted_ones() {
+        let log = [
+            of_producer(0, 1, "aborted"),
+            of_producer(1, 2, "committed"),
+            batch(2, &["of no transaction"]),
+            marker(3, 1, false),
+            of_producer(4, 1, "the next transaction"),
+            marker(5, 2, true),
+            marker(6, 1, true),
+            of_producer(7, 2, "aborted too"),
+            marker(8, 2, false),
+        ];
+        let transaction = |producer_id, first_offset| AbortedTransaction { producer_id, first_offset };
+        let read = |isolation, from: usize| {
+            let answer = PartitionData {
+                last_stable_offset: 9,
+                high_watermark: 12,
+                // A broker may list them in any order.
+                aborted_transactions: Some(vec![transaction(2, 7), transaction(1, 0)]),
+                ..data(log[from..].concat())
+            };
+            let fetched = unpack(&wanted(from as i64), isolation, answer).unwrap();
+            let text = |record: &FetchedRecord| String::from_utf8(record.value.clone().unwrap().to_vec()).unwrap();
+            let values: Vec<String> = fetched.records.iter().map(text).collect();
+            (values.join("; "), fetched.next_offset, fetched.end_offset)
+        };
+        let visible = "committed; of no transaction; the next transaction";
+        assert_eq!(read(Isolation::ReadCommitted, 0), (visible.into(), 9, 9));
+        // From the middle of a transaction that is aborted later, and behind its end.
+        assert_eq!(read(Isolation::ReadCommitted, 7), (String::new(), 9, 9));
+        assert_eq!(read(Isolation::ReadCommitted, 8), (String::new(), 9, 9), "the position moves past a marker");
+        let all = "aborted; committed; of no transaction; the next transaction; aborted too";
+        assert_eq!(read(Isolation::ReadUncommitted, 0), (all.into(), 9, 12));
     }
 }

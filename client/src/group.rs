@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use crate::membership::{Coordinator, Identity, Synced};
 use crate::retry::Retries;
 use crate::{
-    Assignor, ClientError, Cluster, Consumer, FetchedRecord, StartOffset, TopicPartition, fetch_committed, list_offsets,
+    Assignor, ClientError, Cluster, Consumer, FetchedRecord, Isolation, StartOffset, TopicPartition, fetch_committed,
+    list_offsets,
 };
 
 /// How a member behaves. [`GroupConfig::new`] has the defaults of Kafka's consumer.
@@ -29,6 +30,8 @@ pub struct GroupConfig {
     pub start: StartOffset,
     /// Whether a partition without a position, or with one that is gone, is an error instead (auto.offset.reset=none).
     pub needs_position: bool,
+    /// Which records are seen.
+    pub isolation: Isolation,
     /// How partitions are dealt.
     pub assignor: Assignor,
     /// A member that is silent for so long is taken for dead.
@@ -55,6 +58,7 @@ impl GroupConfig {
             topics: topics.iter().map(|topic| topic.to_string()).collect(),
             start: StartOffset::Latest,
             needs_position: false,
+            isolation: Isolation::ReadUncommitted,
             assignor: Assignor::Range,
             session_timeout: Duration::from_secs(45),
             rebalance_timeout: Duration::from_secs(300),
@@ -107,9 +111,9 @@ impl GroupConsumer {
     pub fn new(cluster: &Cluster, config: GroupConfig) -> GroupConsumer {
         GroupConsumer {
             cluster: cluster.clone(),
+            consumer: Consumer::new(cluster).isolation(config.isolation),
             coordinator: Arc::new(Coordinator::new(cluster, config)),
             identity: Identity::default(),
-            consumer: Consumer::new(cluster),
             heart: None,
             committed: BTreeMap::new(),
             next_commit: None,
@@ -212,6 +216,23 @@ impl GroupConsumer {
         }
         self.committed.extend(changed);
         Ok(())
+    }
+
+    /// Wants these topics from now on. If they are others than before, the group rebalances.
+    pub async fn subscribe(&mut self, topics: &[String]) {
+        let config = &self.coordinator.config;
+        if config.topics == topics {
+            return;
+        }
+        let config = GroupConfig { topics: topics.to_vec(), ..config.clone() };
+        if config.commit_interval.is_some()
+            && let Err(error) = self.commit().await
+        {
+            tracing::warn!(%error, "the positions are not committed before the rebalance");
+        }
+        self.heart = None;
+        self.consumer.assign_at(BTreeMap::new(), None);
+        self.coordinator = Arc::new(Coordinator::new(&self.cluster, config));
     }
 
     /// Commits, if this member commits on its own, and leaves the group.

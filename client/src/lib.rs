@@ -27,7 +27,7 @@ pub use committed::{CommittedOffset, fetch_committed};
 pub use connection::Connection;
 pub use consumer::Consumer;
 pub use error::ClientError;
-pub use fetch::FetchedRecord;
+pub use fetch::{FetchedRecord, Isolation};
 pub use group::{GroupConfig, GroupConsumer, GroupEvent};
 pub use metadata::{PartitionMetadata, TopicMetadata, TopicPartition};
 pub use offsets::{StartOffset, list_offsets};

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod internal_topics;
 mod normal;
 #[allow(dead_code, reason = "other tests restart their brokers; these do not")]
 #[path = "../process/mod.rs"]
@@ -13,7 +14,7 @@ mod real;
 mod script;
 mod verifiable;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -259,6 +260,28 @@ fn the_perf_tools_say_what_they_reached() {
     assert_eq!((lines[1][2], lines[1][4]), ("0.4768", "5000"), "MiB and records");
     let out = run("kafka-consumer-perf-test", "@ --topic p --messages 10 --group g --hide-header");
     assert_eq!(out.lines().count(), 1, "{out}");
+}
+
+#[test]
+fn topics_that_come_later_are_included() {
+    let broker = Broker::start(&["broker"]);
+    for (group, word) in [("", "alone"), ("--group g", "in a group")] {
+        let topic = format!("late{}", group.len());
+        let reading = format!("@ --include late.* --from-beginning --max-messages 1 {group}");
+        let reading = format!("{reading} --consumer-property metadata.max.age.ms=50");
+        let mut command = ottla();
+        command.arg("kafka-console-consumer").args(script::words(&reading, &broker.address));
+        let mut reader = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let write = script::words(&format!("@ --topic {topic}"), &broker.address);
+        assert_eq!(face("kafka-console-producer", &write, &format!("{word}\n")).code, 0);
+        let mut said = String::new();
+        reader.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!((said.as_str(), reader.wait().unwrap().code()), (format!("{word}\n").as_str(), Some(0)));
+        assert_eq!(
+            face("kafka-topics", &script::words(&format!("@ --delete --topic {topic}"), &broker.address), "").code,
+            0
+        );
+    }
 }
 
 #[test]

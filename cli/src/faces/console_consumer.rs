@@ -1,23 +1,25 @@
 //! `kafka-console-consumer`.
 
 use std::io::Write;
+use std::time::Duration;
 
-use client::{Cluster, FetchedRecord};
+use client::{FetchedRecord, Isolation};
 
-use super::flags::{Flag, Parsed, java_only, switch, value};
+use super::flags::{Flag, Parsed, switch, value};
+use super::formatter::Formatter;
 use super::pattern::Pattern;
 use super::properties::Properties;
-use super::record_format::RecordFormat;
 use super::{BOOTSTRAP_SERVER, connect_with};
-use crate::admin::topics;
 use crate::arguments::ReadArgs;
 use crate::consume;
 use crate::failure::{Failure, Outcome};
+use crate::output::say;
+use crate::subscription::ReadSettings;
 
 pub(crate) const FLAGS: &[Flag] = &[
     BOOTSTRAP_SERVER,
     value("topic", "name", "Print this topic"),
-    value("include", "regex", "Print the topics that there are of these names").or(&["whitelist"]),
+    value("include", "regex", "Print the topics of these names, also those that are made later").or(&["whitelist"]),
     value("partition", "n", "Only this partition"),
     value("offset", "n", "With --partition, where to begin: a number, earliest or latest"),
     switch("from-beginning", "Begin with the first record where the group has no position"),
@@ -26,91 +28,67 @@ pub(crate) const FLAGS: &[Flag] = &[
     value("timeout-ms", "ms", "End when no record came for so long"),
     value("command-property", "key=value", "A setting of the consumer; may be repeated").or(&["consumer-property"]),
     value("command-config", "file", "Settings of the consumer").or(&["consumer.config"]),
-    value("formatter", "class", "kafka.tools.DefaultMessageFormatter, LoggingMessageFormatter or NoOpMessageFormatter"),
+    value(
+        "formatter",
+        "class",
+        "One of Kafka's own: Default-, Logging-, NoOp-, Offsets-, GroupMetadata- or TransactionLogMessageFormatter",
+    ),
     value("formatter-property", "key=value", "print.key, print.timestamp, key.separator and so on; may be repeated")
         .or(&["property"]),
     value("formatter-config", "file", "The same in a file"),
     value("key-deserializer", "class", "What keys are"),
     value("value-deserializer", "class", "What values are"),
-    value(
-        "isolation-level",
-        "level",
-        "read_uncommitted; read_committed is the same as long as there are no transactions",
-    ),
+    value("isolation-level", "level", "read_uncommitted, as without it, or read_committed"),
     switch("skip-message-on-error", "Go on when a record cannot be printed"),
-    java_only("systest-events"),
-    switch("enable-systest-events", "No effect here: it is for Kafka's own tests"),
+    switch("enable-systest-events", "Say shutdown_complete at the end"),
 ];
 
 pub(crate) async fn run(parsed: &Parsed) -> Outcome {
     let mut settings = Properties::load(parsed.value("command-config")?)?.add(parsed.values("command-property"))?;
     settings.require_plaintext()?;
     let mut args = read_args(parsed, &mut settings)?;
-    let format = format(parsed)?;
+    *args.settings = read_settings(parsed, &mut settings)?;
+    let formatter = Formatter::new(parsed)?;
     let cluster = connect_with(parsed.required("bootstrap-server")?, &mut settings).await?;
     settings.mention_unused("kafka-console-consumer");
-    if let Some(pattern) = parsed.value("include")? {
-        args.topics = matching(&cluster, &Pattern::new(pattern)?).await?;
-    }
     let skips = parsed.has("skip-message-on-error");
-    let mut write = |out: &mut dyn Write, record: &FetchedRecord| match &format {
-        Format::Nothing => Ok(()),
-        Format::Default(format) => skip_invalid(format.write(out, record), skips),
-        Format::Logging(format) => {
-            write!(out, "{}:{}, ", kind(record), record.timestamp_ms)?;
-            skip_invalid(format.write(out, record), skips)
-        }
-    };
-    let (count, outcome) = consume::read(&cluster, &args, &mut write).await;
-    eprintln!("Processed a total of {count} messages");
-    outcome
-}
-
-fn kind(record: &FetchedRecord) -> &'static str {
-    match record.timestamp_type {
-        protocol::records::TimestampType::CreateTime => "CreateTime",
-        protocol::records::TimestampType::LogAppendTime => "LogAppendTime",
-    }
-}
-
-fn skip_invalid(written: std::io::Result<()>, skips: bool) -> std::io::Result<()> {
-    match written {
+    let mut write = |out: &mut dyn Write, record: &FetchedRecord| match formatter.write(out, record) {
         Err(error) if skips && error.kind() == std::io::ErrorKind::InvalidData => {
             eprintln!("Error processing message, skipping this message: {error}");
             Ok(())
         }
         written => written,
+    };
+    let (count, outcome) = consume::read(&cluster, &args, &mut write).await;
+    eprintln!("Processed a total of {count} messages");
+    if parsed.has("enable-systest-events") {
+        say("shutdown_complete\n")?;
     }
+    outcome
 }
 
-/// How records are printed.
-enum Format {
-    Default(RecordFormat),
-    /// With the timestamp in front.
-    Logging(RecordFormat),
-    Nothing,
-}
-
-fn format(parsed: &Parsed) -> Result<Format, Failure> {
-    let given = parsed.values("formatter-property");
-    let mut settings = Properties::load(parsed.value("formatter-config")?)?.add(given)?;
-    for (flag, key) in [("key-deserializer", "key.deserializer"), ("value-deserializer", "value.deserializer")] {
-        if let Some(class) = parsed.value(flag)? {
-            settings = settings.add(std::iter::once(format!("{key}={class}").as_str()))?;
+fn read_settings(parsed: &Parsed, settings: &mut Properties) -> Result<ReadSettings, Failure> {
+    let of_settings = settings.take("isolation.level");
+    let isolation = match parsed.value("isolation-level")?.or(of_settings.as_deref()) {
+        None | Some("read_uncommitted") => Isolation::ReadUncommitted,
+        Some("read_committed") => Isolation::ReadCommitted,
+        Some(other) => {
+            return Err(Failure::Input(format!(
+                "Invalid value {other} for configuration isolation.level: String must be one of: read_committed, \
+                 read_uncommitted"
+            )));
         }
-    }
-    let format = RecordFormat::new(&mut settings)?;
-    settings.mention_unused("kafka-console-consumer");
-    let class = parsed.value("formatter")?.unwrap_or("DefaultMessageFormatter");
-    match class.rsplit('.').next() {
-        Some("DefaultMessageFormatter") => Ok(Format::Default(format)),
-        Some("LoggingMessageFormatter") => Ok(Format::Logging(format)),
-        Some("NoOpMessageFormatter") => Ok(Format::Nothing),
-        _ => Err(Failure::Input(format!(
-            "{class} is a Java class, which cannot be loaded here; there are DefaultMessageFormatter, \
-             LoggingMessageFormatter and NoOpMessageFormatter; `ottla consume --json` prints JSON"
-        ))),
-    }
+    };
+    let look_interval = settings.take("metadata.max.age.ms").map(|age| {
+        let invalid = |_| Failure::Input(format!("metadata.max.age.ms={age}: a number of milliseconds"));
+        age.parse().map(Duration::from_millis).map_err(invalid)
+    });
+    Ok(ReadSettings {
+        include: parsed.value("include")?.map(Pattern::new).transpose()?,
+        include_internal: settings.take_flag("exclude.internal.topics") == Some(false),
+        look_interval: look_interval.transpose()?,
+        isolation,
+    })
 }
 
 fn read_args(parsed: &Parsed, settings: &mut Properties) -> Result<ReadArgs, Failure> {
@@ -165,13 +143,4 @@ fn read_args(parsed: &Parsed, settings: &mut Properties) -> Result<ReadArgs, Fai
         }
     }
     Ok(args)
-}
-
-async fn matching(cluster: &Cluster, pattern: &Pattern) -> Result<Vec<String>, Failure> {
-    let found = topics::list(cluster).await?.into_iter().filter(|topic| !topic.is_internal);
-    let names: Vec<String> = found.map(|topic| topic.name).filter(|name| pattern.matches(name)).collect();
-    match names.is_empty() {
-        false => Ok(names),
-        true => Err(Failure::Input("no topic matches --include; `kafka-topics --list` shows those there are".into())),
-    }
 }

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 const SIZE_MAX_BYTES: usize = 1 << 20;
 
 /// An expression that has to match a whole name. Commas stand for alternatives.
+#[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     text: String,
     regex: Regex,
