@@ -39,7 +39,7 @@ fn tools_are_where_people_type_them() {
     assert_eq!(container.sh(programs), "");
     assert_eq!(
         container.exec(&["bash", "-c", "source /etc/confluent/docker/bash-config && echo $0 sourced"]).1,
-        "sh sourced\n"
+        "bash sourced\n"
     );
     assert_eq!(container.sh("id -u; id -g"), "1001\n0\n");
 }

@@ -7,7 +7,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conventions;
+mod dapr;
+mod environment;
+mod foreign;
 mod layout;
 mod limits;
+mod load;
 mod podman;
 mod testcontainers;

@@ -1,7 +1,8 @@
 //! Containers of the image under test.
 
+use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -167,6 +168,24 @@ impl Container {
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
 
+    /// Starts another container of `image` in this one's network, and outside its limits.
+    pub(crate) fn beside(&self, image: &str, options: &[&str], command: &[&str]) -> Beside<'_> {
+        let mut podman = podman_command();
+        podman.args([
+            "run",
+            "--rm",
+            "--log-driver",
+            "none",
+            "--ulimit",
+            "nofile=4096:4096",
+            "--ulimit",
+            "nproc=4096:4096",
+        ]);
+        podman.arg("--network").arg(format!("container:{}", self.name)).args(options).arg(image).args(command);
+        podman.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Beside { process: Some(podman.spawn().expect("podman is installed")), broker: self }
+    }
+
     /// A record written and read again inside the container, through the broker at `address`.
     pub(crate) fn round_trip(&self, address: &str) {
         let script = format!(
@@ -191,8 +210,54 @@ impl Container {
     }
 }
 
+/// A program that runs beside a broker, ended when the test ends.
+pub(crate) struct Beside<'c> {
+    process: Option<Child>,
+    broker: &'c Container,
+}
+
+impl Beside<'_> {
+    /// Waits for its end, which has to be a good one. Answers its standard output.
+    pub(crate) fn wait(mut self, within: Duration) -> String {
+        let mut process = self.process.take().expect("it is waited for once");
+        let id = process.id();
+        let (out, err) = (process.stdout.take().expect("it is a pipe"), process.stderr.take().expect("it is a pipe"));
+        let [out, err] = [Box::new(out) as Box<dyn Read + Send>, Box::new(err)].map(|mut pipe| {
+            std::thread::spawn(move || {
+                let mut text = String::new();
+                let _ = pipe.read_to_string(&mut text);
+                text
+            })
+        });
+        let deadline = Instant::now() + within;
+        let status = loop {
+            if let Some(status) = process.try_wait().expect("it is our process") {
+                break status;
+            }
+            if Instant::now() >= deadline {
+                let _ = process.kill();
+                panic!("process {id} beside the broker is not done after {within:?}: {:?}", self.broker.logs());
+            }
+            std::thread::sleep(POLL);
+        };
+        let (out, err) = (out.join().expect("it reads"), err.join().expect("it reads"));
+        assert!(status.success(), "{status}\n{out}\n{err}\n{:?}", self.broker.logs());
+        out
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
 impl Drop for Container {
     fn drop(&mut self) {
-        podman(&["rm", "--force", "--volumes", "--time", "0", &self.name]);
+        // What runs in its network goes with it.
+        podman(&["rm", "--force", "--volumes", "--depend", "--time", "0", &self.name]);
     }
 }

@@ -22,7 +22,9 @@ usage: cargo xtask <command>
 
   test [--quick] [--list] [NAME...]   every check there is, or those whose name starts with NAME
   tidy                                the rules of the house: imports, sizes, names, words
-  image [test] [--target x86_64|aarch64]   the container image, as a tar that every engine loads
+  image [--target x86_64|aarch64]     the container image, as a tar that every engine loads
+  image test [--load-seconds N]       and runs it: in containers, or in an emulator if it is another machine's
+  image twice                         and builds it in two places, which has to give the same bytes
   crash [KILLS]                       the crash test for as long as that many kills take
   mutants [NAME...]                   planted bugs, each of which a test has to notice
   oracle <command>                    a real Apache Kafka, its tools and its message schemas

@@ -131,6 +131,24 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// What an application sees of a small broker: a thousand events, each published when the one before is acknowledged.
+func TestThousandEvents(t *testing.T) {
+	const events, partitions = 1000, 3
+	topic := unique("thousand")
+	createTopic(t, topic, partitions)
+	ps, r := startPubsub(t, component(unique("thousand"), nil)), newReceived()
+	defer func() { _ = ps.Close() }()
+	subscribe(t, ps, topic, r)
+	began := time.Now()
+	publishNumbered(t, ps, topic, 0, events)
+	published := time.Since(began)
+	waitFor(t, events, r)
+	t.Logf("%d events: published after %v, received after %v", events, published, time.Since(began))
+	if n := r.outside(0, events) + r.repeated(); n != 0 {
+		t.Errorf("%d events came more than once or were never published", n)
+	}
+}
+
 // Two sidecars of one app share the partitions, and what one leaves the other takes up.
 func TestTwoSidecars(t *testing.T) {
 	const events, partitions = 300, 4

@@ -15,7 +15,8 @@ pub(crate) struct Facts {
     pub(crate) architecture: &'static str,
     pub(crate) version: String,
     pub(crate) revision: String,
-    pub(crate) busybox_version: String,
+    /// Programs of others, and their versions.
+    pub(crate) packaged: Vec<(&'static str, String)>,
     /// RFC 3339.
     pub(crate) created: String,
     pub(crate) mtime_s: u64,
@@ -57,7 +58,9 @@ pub(crate) fn build(layer: &[u8], facts: &Facts) -> Result<Vec<u8>, String> {
 
 /// How to start it, in the form that Docker and OCI share.
 fn config(facts: &Facts, layer_digest: &str) -> String {
-    let Facts { architecture, version, revision, busybox_version, created, .. } = facts;
+    let packaged: String =
+        facts.packaged.iter().map(|(program, version)| format!(",\"ottla.{program}.version\":\"{version}\"")).collect();
+    let Facts { architecture, version, revision, created, .. } = facts;
     format!(
         "{{\"architecture\":\"{architecture}\",\"os\":\"linux\",\"created\":\"{created}\",\"config\":{{\
          \"User\":\"{UID}:{GID}\",\
@@ -71,10 +74,9 @@ fn config(facts: &Facts, layer_digest: &str) -> String {
          \"Labels\":{{\
          \"org.opencontainers.image.title\":\"ottla\",\
          \"org.opencontainers.image.description\":\"The Kafka protocol in one small binary\",\
-         \"org.opencontainers.image.licenses\":\"Apache-2.0 AND GPL-2.0-only\",\
+         \"org.opencontainers.image.licenses\":\"Apache-2.0 AND GPL-2.0-only AND GPL-3.0-or-later\",\
          \"org.opencontainers.image.version\":\"{version}\",\
-         \"org.opencontainers.image.revision\":\"{revision}\",\
-         \"ottla.busybox.version\":\"{busybox_version}\"}}}},\
+         \"org.opencontainers.image.revision\":\"{revision}\"{packaged}}}}},\
          \"rootfs\":{{\"type\":\"layers\",\"diff_ids\":[\"sha256:{layer_digest}\"]}},\
          \"history\":[{{\"created\":\"{created}\",\"created_by\":\"cargo xtask image\"}}]}}"
     )

@@ -1,6 +1,7 @@
-//! What is in the image's one layer: the program, busybox, the files of `docker/rootfs`, and the names under which other
+//! What is in the image's one layer: the program, a shell and its tools, the files of `docker/rootfs`, and the names under which other
 //! images' users expect all that.
 
+use super::debian::Packaged;
 use super::tar::{Access, Kind, Tar};
 use crate::paths;
 use std::collections::BTreeMap;
@@ -68,7 +69,7 @@ pub(crate) const BARE_TOOLS: &[&str] = &["cub"];
 const APPLETS: &str = "[ [[ ash awk base64 basename cat chgrp chmod chown clear cmp cp crc32 cut date dc dd df diff \
     dirname du echo ed egrep env expand expr factor fallocate false fgrep find fold free grep groups gunzip gzip head \
     hexdump hostname id ip kill killall less link ln ls md5sum mkdir mkfifo mktemp more mv nc netstat nl nproc \
-    nslookup od paste pidof ping printf ps pwd readlink realpath reset rev rm rmdir route sed seq setsid sh sha1sum \
+    nslookup od paste pidof ping printf ps pwd readlink realpath reset rev rm rmdir route sed seq setsid sha1sum \
     sha256sum sha512sum shred shuf sleep sort stat strings stty sync tac tail tar tee telnet test time timeout top \
     touch tr traceroute true truncate tty uname unexpand uniq unlink uptime usleep vi watch wc wget which whoami xargs \
     xxd yes zcat";
@@ -107,9 +108,10 @@ const EMPTY: [&str; 14] = [
     "var/tmp",
 ];
 /// Links that are not tools: from where, to where.
-const LINKS: [(&str, &str); 6] = [
+const LINKS: [(&str, &str); 7] = [
     ("bin", "usr/bin"),
     ("sbin", "usr/sbin"),
+    ("usr/bin/sh", "bash"),
     ("etc/kafka/kafka.properties", "/opt/ottla/server.properties"),
     ("opt/bitnami/kafka/config/server.properties", "/opt/ottla/server.properties"),
     ("opt/kafka/config/kraft/server.properties", "/opt/ottla/server.properties"),
@@ -125,9 +127,7 @@ enum Entry {
 /// What does not lie in the repository.
 pub(crate) struct Programs {
     pub(crate) ottla: Vec<u8>,
-    pub(crate) busybox: Vec<u8>,
-    /// The terms under which busybox may be passed on, which go with it.
-    pub(crate) busybox_copyright: Vec<u8>,
+    pub(crate) packaged: Vec<Packaged>,
 }
 
 /// The layer as an uncompressed tar archive.
@@ -139,8 +139,10 @@ pub(crate) fn build(programs: Programs, mtime_s: u64) -> Result<Vec<u8>, String>
     let rootfs = paths::root().join("docker/rootfs");
     collect(&rootfs, &rootfs, &mut entries)?;
     entries.insert("usr/bin/ottla".to_owned(), Entry::File(programs.ottla));
-    entries.insert("usr/bin/busybox".to_owned(), Entry::File(programs.busybox));
-    entries.insert("usr/share/doc/busybox-static/copyright".to_owned(), Entry::File(programs.busybox_copyright));
+    for Packaged { package, program, bytes, copyright, .. } in programs.packaged {
+        entries.insert(format!("usr/bin/{program}"), Entry::File(bytes));
+        entries.insert(format!("usr/share/doc/{package}/copyright"), Entry::File(copyright));
+    }
     for applet in APPLETS.split_whitespace() {
         entries.entry(format!("usr/bin/{applet}")).or_insert_with(|| Entry::Link("busybox".to_owned()));
     }

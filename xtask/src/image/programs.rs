@@ -1,36 +1,32 @@
-//! Where the image's two programs come from: ours is built here, statically against musl; busybox is Debian's.
+//! Our program, built here, statically against musl.
 
-use super::Target;
-use super::layer::{Programs, applets};
+use super::{Target, debian, elf};
 use crate::paths;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
-/// Debian's package, whose one program needs no library.
-const BUSYBOX: &str = "busybox-static";
-
-/// Builds and fetches. Answers the programs and the version of busybox.
+/// Builds the static program of `target`, and reads it.
 ///
 /// # Errors
 /// What is missing, and how to install it.
-pub(crate) fn gather(target: Target, profile: &str) -> Result<(Programs, String), String> {
-    let ottla = compile(target, profile)?;
-    let (tree, version) = busybox(target)?;
-    let busybox = read(&tree.join("bin/busybox"))?;
-    check_applets(target, &tree.join("bin/busybox"))?;
-    let busybox_copyright = read(&tree.join("usr/share/doc/busybox-static/copyright"))?;
-    Ok((Programs { ottla: read(&ottla)?, busybox, busybox_copyright }, version))
+pub(super) fn ottla(target: Target, profile: &str) -> Result<Vec<u8>, String> {
+    let path = compile(target, profile)?;
+    let program = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    elf::check(&program, target).map_err(|problem| format!("{} {problem}", path.display()))?;
+    Ok(program)
 }
 
-/// The static program of `target`.
 fn compile(target: Target, profile: &str) -> Result<PathBuf, String> {
     let triple = target.triple();
     // Where rustup is not what installed Rust, the build itself says what is missing.
-    let _ = output(Command::new("rustup").args(["target", "add", triple]).current_dir(paths::root()));
+    let _ = debian::output(Command::new("rustup").args(["target", "add", triple]).current_dir(paths::root()));
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--profile", profile, "--target", triple, "--bin", "ottla"]);
+    // Whichever the profile: nobody debugs in the image, and symbols are five times the program.
+    cargo.env(format!("CARGO_PROFILE_{}_STRIP", profile.replace('-', "_").to_uppercase()), "symbols");
     cargo.current_dir(paths::root());
+    without_paths(&mut cargo, target);
     for (variable, value) in target.tool_chain()? {
         cargo.env(variable, value);
     }
@@ -41,69 +37,30 @@ fn compile(target: Target, profile: &str) -> Result<PathBuf, String> {
             target.packages()
         ));
     }
-    let program = paths::target().join(triple).join(profile).join("ottla");
-    let kind = output(Command::new("readelf").arg("-l").arg(&program)).unwrap_or_default();
-    if kind.contains("INTERP") {
-        return Err(format!("{}: is linked dynamically; an empty image has no loader for it", program.display()));
-    }
+    let program = paths::target().join(triple).join(profile_directory(profile)).join("ottla");
     Ok(program)
 }
 
-/// Debian's busybox, unpacked below the build directory and kept there.
-fn busybox(target: Target) -> Result<(PathBuf, String), String> {
-    let cache = paths::target().join("image").join(target.debian());
-    let (tree, version_file) = (cache.join("busybox"), cache.join("busybox.version"));
-    if let Ok(version) = fs::read_to_string(&version_file)
-        && tree.join("bin/busybox").is_file()
-    {
-        return Ok((tree, version.trim().to_owned()));
+/// Where cargo puts what it builds with `profile`.
+fn profile_directory(profile: &str) -> &str {
+    if profile == "dev" { "debug" } else { profile }
+}
+
+/// The names under which sources are found in every build, whoever builds and where: panics name the file that they are
+/// in, and two builds of one commit are to be the same program.
+fn without_paths(cargo: &mut Command, target: Target) {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let mut places = vec![(paths::target(), "/target"), (paths::root(), "/ottla")];
+    places.extend(home.map(|home| (home, "/cargo")));
+    let (mut rust, mut c) = (Vec::new(), Vec::new());
+    // The later one holds where two fit, so what lies inside comes last.
+    places.sort_by_key(|(place, _)| place.as_os_str().len());
+    for (place, name) in places {
+        rust.push(format!("--remap-path-prefix={}={name}", place.display()));
+        c.push(format!("-ffile-prefix-map={}={name}", place.display()));
     }
-    fs::create_dir_all(&tree).map_err(|e| format!("{}: {e}", tree.display()))?;
-    let package = format!("{BUSYBOX}:{}", target.debian());
-    // apt-get refuses packages of an architecture that the machine does not list; this run lists it.
-    let foreign = format!("APT::Architectures::={}", target.debian());
-    run(Command::new("apt-get").args(["-o", &foreign, "download", &package]).current_dir(&cache)).map_err(|e| {
-        format!("{e}; Debian's {package} is needed: run `apt-get update`, or unpack the package at {}", tree.display())
-    })?;
-    let archive = fs::read_dir(&cache)
-        .map_err(|e| format!("{}: {e}", cache.display()))?
-        .flatten()
-        .map(|file| file.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .max()
-        .ok_or("apt-get downloaded nothing")?;
-    run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&tree))?;
-    let version = output(Command::new("dpkg-deb").arg("--field").arg(&archive).arg("Version"))?;
-    fs::write(&version_file, &version).map_err(|e| format!("{}: {e}", version_file.display()))?;
-    Ok((tree, version.trim().to_owned()))
-}
-
-/// A link to an applet that is not there would be found out by a user. What cannot run here is taken on trust: both
-/// packages are built from one source with one configuration.
-fn check_applets(target: Target, busybox: &Path) -> Result<(), String> {
-    if target != Target::of_this_machine() {
-        return Ok(());
-    }
-    let listed = output(Command::new(busybox).arg("--list"))?;
-    let listed: Vec<&str> = listed.lines().collect();
-    let missing: Vec<&str> = applets().filter(|applet| !listed.contains(applet)).collect();
-    if missing.is_empty() { Ok(()) } else { Err(format!("busybox has no applets {}", missing.join(", "))) }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let status = command.stdout(Stdio::null()).status().map_err(|e| format!("{command:?}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
-}
-
-fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
-    }
+    let variable = target.triple().replace('-', "_");
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\x1f"));
+    cargo.env(format!("CFLAGS_{variable}"), c.join(" "));
 }
