@@ -25,7 +25,7 @@ use std::time::Duration;
 /// Larger than this is a defect.
 const IMAGE_BYTES_MAX: usize = 20 << 20;
 /// For the tests that run the image.
-const TEST_TIMEOUT: Duration = Duration::from_secs(600);
+const TEST_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// A machine that the image can be for.
 #[derive(Clone, Copy, PartialEq, Eq)]

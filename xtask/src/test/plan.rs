@@ -70,7 +70,7 @@ const TABLE: &[Row] = &[
         name: "image",
         command: &["cargo", "xtask", "image", "test"],
         needs: &["musl-gcc", "apt-get", "podman", "runc"],
-        timeout_s: 1500,
+        timeout_s: 1800,
         quick: false,
     },
     Row {
