@@ -80,6 +80,16 @@ impl PartitionLog {
         lock(&self.unstable).undecided
     }
 
+    /// Makes the markers durable that were written so far. What compaction drops because a transaction was decided must
+    /// not be missed when the power fails, the marker is lost, and the next one says otherwise.
+    pub(crate) fn flush_markers(&self) -> Result<(), StorageError> {
+        let last_marker = lock(&self.unstable).last_marker;
+        if last_marker.is_some_and(|offset| offset >= self.flushed_offset()) {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
     /// The aborted transactions that have records between `from` and `upper_bound`, which is not above the last stable
     /// offset; best the end of what a fetch returns, because all that overlap are listed.
     ///
@@ -131,18 +141,21 @@ pub(crate) struct Unstable {
     undecided: Option<i64>,
     /// First and last offset of decided ones whose markers need not be below the high watermark: both ascend.
     decided: VecDeque<(i64, i64)>,
+    /// Where the last marker stands that ended one.
+    last_marker: Option<i64>,
 }
 
 impl Unstable {
     /// Of a log that was just opened.
     pub(crate) fn new(undecided: Option<i64>) -> Unstable {
-        Unstable { undecided, decided: VecDeque::new() }
+        Unstable { undecided, decided: VecDeque::new(), last_marker: None }
     }
 
     /// Goes with the log: where the first open transaction begins now, and which one a marker has ended.
     pub(crate) fn follow(&mut self, undecided: Option<i64>, completed: Option<AbortedTxn>) {
         self.undecided = undecided;
         let Some(txn) = completed else { return };
+        self.last_marker = Some(txn.last_offset);
         let mut first_offset = txn.first_offset;
         // One that begins later and ends earlier holds nobody back any more.
         while self.decided.back().is_some_and(|(first, _)| *first >= first_offset) {

@@ -123,6 +123,7 @@ impl PartitionLog {
         brake: &Brake<'_>,
     ) -> Result<Option<Compacted>, StorageError> {
         let Some(range) = self.dirty_range(now_ms) else { return Ok(None) };
+        self.flush_markers()?;
         let mut map = OffsetMap::new(map_bytes);
         let segments = self.segments();
         let below = |end| segments.partition_point(|segment| segment.base_offset() < end);
