@@ -2,19 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cluster;
+mod fake;
 #[allow(dead_code, reason = "shared with other tests")]
+#[path = "../process/mod.rs"]
 mod process;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use fake::{Kafka, advertising, fake, nobody, tls};
 use process::{Broker, ottla};
-use protocol::api::Request;
-use protocol::frame;
-use protocol::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
-use protocol::messages::metadata::{MetadataRequest, MetadataResponse, MetadataResponseBroker};
 use serde_json::Value;
 
 /// Long enough for a busy machine, short enough to wait for.
@@ -43,64 +42,6 @@ fn failure(address: &str, check: &str) -> String {
     let line = printed.lines().find(is_it).unwrap_or_else(|| panic!("no {check}: {printed}"));
     assert!(line.contains("; cure: "), "{line}");
     line.into()
-}
-
-/// Serves every connection with `serve`, for as long as the test runs.
-fn fake(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let serve = std::sync::Arc::new(serve);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let serve = std::sync::Arc::clone(&serve);
-            std::thread::spawn(move || serve(stream));
-        }
-    });
-    address
-}
-
-/// A port that was free a moment ago.
-fn nobody() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-/// Speaks Kafka as far as ApiVersions and Metadata, and names a broker at `host:port`. Without one it closes instead.
-fn advertising(host: &'static str, port: Option<u16>) -> String {
-    fake(move |mut stream| {
-        while let Some((key, id)) = read_request(&mut stream) {
-            let answer = match (key, port) {
-                (ApiVersionsRequest::KEY, _) => {
-                    let api = |api_key, max_version| ApiVersion { api_key, min_version: 0, max_version };
-                    let api_keys = vec![api(ApiVersionsRequest::KEY, 0), api(MetadataRequest::KEY, 4)];
-                    frame::encode_response(key, 0, id, &ApiVersionsResponse { api_keys, ..Default::default() })
-                }
-                (MetadataRequest::KEY, Some(port)) => {
-                    let broker = MetadataResponseBroker {
-                        node_id: 7,
-                        host: host.into(),
-                        port: port.into(),
-                        ..Default::default()
-                    };
-                    let answer = MetadataResponse { brokers: vec![broker], controller_id: 7, ..Default::default() };
-                    frame::encode_response(key, 4, id, &answer)
-                }
-                _ => return,
-            };
-            for chunk in answer {
-                stream.write_all(&chunk).unwrap();
-            }
-        }
-    })
-}
-
-/// The API key and the correlation id of the next request.
-fn read_request(stream: &mut TcpStream) -> Option<(i16, i32)> {
-    let mut size = [0; 4];
-    stream.read_exact(&mut size).ok()?;
-    let mut body = vec![0; u32::from_be_bytes(size) as usize];
-    stream.read_exact(&mut body).ok()?;
-    // A newer ApiVersions than ours is answered in version 0 (KIP-511), which is what we always answer.
-    Some((i16::from_be_bytes([body[0], body[1]]), i32::from_be_bytes([body[4], body[5], body[6], body[7]])))
 }
 
 #[test]
@@ -160,10 +101,7 @@ fn what_is_no_kafka_is_named_with_the_cure() {
     let silent = fake(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
     assert!(failure(&silent, "protocol").contains("says nothing"));
     // An alert at once, as OpenSSL's servers send it; and a server that closes on plaintext, as Java's do.
-    let alerting = fake(|mut stream| {
-        let _ = stream.read(&mut [0; 512]);
-        let _ = stream.write_all(&[0x15, 0x03, 0x01, 0, 2, 2, 70]);
-    });
+    let alerting = tls();
     let java = fake(|mut stream| {
         let mut first = [0; 2];
         if stream.read_exact(&mut first).is_ok() && first == [0x16, 0x03] {
@@ -222,19 +160,19 @@ fn advertised_addresses_that_cannot_be_used_are_named_with_the_cure() {
         ("kafka-0.kafka-headless.ns.svc", 9092, "only inside a Kubernetes cluster"),
         ("0.0.0.0", 9092, "no address to connect to"),
     ] {
-        let line = failure(&advertising(host, Some(port)), "advertised");
+        let line = failure(&advertising(host, port), "advertised");
         assert!(line.contains(&format!("broker 7 sends clients to {host}:{port}")) && line.contains(words), "{line}");
     }
     // An address of TEST-NET-1: packets to it vanish, or there is no way to it; in either case it ends in time.
     let begun = Instant::now();
-    failure(&advertising("192.0.2.1", Some(9092)), "advertised");
+    failure(&advertising("192.0.2.1", 9092), "advertised");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 
     let broker = Broker::start(&["broker"]);
     let port = broker.address.rsplit_once(':').unwrap().1.parse().unwrap();
-    let line = failure(&advertising("127.0.0.1", Some(port)), "advertised");
+    let line = failure(&advertising("127.0.0.1", port), "advertised");
     assert!(line.contains("a broker of another cluster"), "{line}");
-    let line = failure(&advertising("", None), "metadata");
+    let line = failure(&Kafka { is_silent: true, ..Kafka::default() }.serve(), "metadata");
     assert!(line.contains("SASL"), "{line}");
 }
 
