@@ -18,7 +18,7 @@ use std::process::Command;
 use compacted::NoLimit;
 use protocol::records::{BatchBuilder, Codec, batches};
 use rig::{RigDisk, config, files, idempotent, open_one, read_all, tempdir};
-use storage::{AppendOrigin, LogConfig, PartitionLog};
+use storage::{AppendOrigin, LogConfig, PartitionLog, TransactionCheck, TxnMarker};
 
 /// The last release before the tool moved, and the newest.
 const DUMPS: [(&str, &str); 2] =
@@ -236,6 +236,68 @@ fn kafka_reads_what_we_compacted() {
 
 /// Seeds of logs that are looked at after each of their power failures.
 const LIVES: u64 = 24;
+
+/// Aborted and committed transactions of three producers, that go over segments.
+fn write_transactions(log: &PartitionLog) {
+    for i in 0..60i32 {
+        let (id, round) = (i64::from(i % 3), i / 3);
+        let mut builder = BatchBuilder::new(0).producer(id, 0, round).transactional();
+        builder.append(1_700_000_000_000, Some(b"key"), Some(&[7; 50]), &[]);
+        let (bytes, check) = (builder.build().freeze(), TransactionCheck::Off);
+        log.append_in_transaction(bytes, 0, AppendOrigin::Client, check, 1_700_000_000_000).unwrap();
+        if (round + i % 3) % 4 == 3 {
+            let marker = TxnMarker {
+                producer_id: id,
+                producer_epoch: 0,
+                coordinator_epoch: 9,
+                committed: round % 5 == 0,
+                transaction_version: 1,
+            };
+            log.append_marker(marker, 0, 1_700_000_000_000).unwrap();
+        }
+    }
+}
+
+#[test]
+fn kafka_reads_our_transactions() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let (dir, log) = open_one(&disk, path.path(), LogConfig { segment_bytes: 1_000, ..config() });
+    write_transactions(&log);
+    let mut ours: Vec<(i64, i64)> = log
+        .aborted_transactions(0, log.log_end_offset())
+        .unwrap()
+        .iter()
+        .map(|txn| (txn.producer_id, txn.first_offset))
+        .collect();
+    let producers = log.producers();
+    assert!(ours.len() > 8 && producers.iter().any(|known| known.current_txn_start_offset.is_some()));
+    ours.sort_unstable();
+    log.close().unwrap();
+    dir.close_clean(std::iter::once(&log)).unwrap();
+    for (release, _) in DUMPS {
+        let Some(jars) = jars("kafka_reads_our_transactions", release) else { continue };
+        let text = dump(&jars, &files(path.path(), ".txnindex"), &[]);
+        let number = |line: &str, name| field(line, name).trim_end_matches(',').parse::<i64>().unwrap();
+        let lines = text.lines().filter(|line| line.contains("lastStableOffset: "));
+        let mut theirs: Vec<(i64, i64)> =
+            lines.map(|line| (number(line, "producerId"), number(line, "firstOffset"))).collect();
+        theirs.sort_unstable();
+        assert_eq!(theirs, ours, "{text}");
+
+        let text = dump(&jars, &files(path.path(), ".snapshot").split_off(1), &[]);
+        for known in &producers {
+            let line =
+                text.lines().find(|line| line.starts_with(&format!("producerId: {} ", known.producer_id))).unwrap();
+            assert_eq!(number(line, "coordinatorEpoch"), 9, "{line}");
+            let first_offset = known.current_txn_start_offset.map(|offset| format!("OptionalLong[{offset}]"));
+            let expected = first_offset.unwrap_or("OptionalLong.empty".to_owned());
+            assert_eq!(field(line, "currentTxnFirstOffset"), expected, "{line}");
+        }
+        let text = dump(&jars, &files(path.path(), ".log"), &["--deep-iteration"]);
+        assert!(text.contains("endTxnMarker: ABORT coordinatorEpoch: 9"), "{text}");
+        assert!(!text.contains("isvalid: false"), "{text}");
+    }
+}
 
 #[test]
 fn kafka_reads_what_power_failures_left() {
