@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod dumps;
 mod internal_topics;
 mod normal;
 #[allow(dead_code, reason = "other tests restart their brokers; these do not")]
@@ -193,32 +194,6 @@ fn every_face_starts_fast_and_explains_itself() {
     took.sort_unstable();
     println!("start-up of {} faces: median {:?}, slowest {:?}", took.len(), took[took.len() / 2], took[took.len() - 1]);
     assert!(took.iter().all(|took| *took <= STARTUP_MAX), "{took:?}");
-}
-
-#[test]
-fn a_segment_is_dumped_as_kafka_dumps_it() {
-    let Ok(mut real) = real::Tools::start() else {
-        assert!(!std::env::var("CI").is_ok_and(|ci| ci == "true"), "Apache Kafka's tools do not run");
-        eprintln!("SKIPPED: there are no tools of Apache Kafka to compare with");
-        return;
-    };
-    let broker = Broker::start(&["broker"]);
-    let run = |name: &str, arguments: &str, input: &str| {
-        let said = face(name, &script::words(arguments, &broker.address), input);
-        assert_eq!(said.code, 0, "{said:?}");
-        said.out
-    };
-    let write = "@ --topic d --reader-property parse.headers=true --reader-property parse.key=true";
-    run("kafka-console-producer", write, "h:1,i:2\tk\tv\nj:\tk\tlater\n");
-    run("kafka-console-producer", "@ --topic d --compression-codec zstd --request-required-acks 1", "a\nb\n");
-    let dirs = run("kafka-log-dirs", "@ --describe --topic-list d", "");
-    let dir = dirs.split("\"logDir\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    let file = format!("{dir}/d-0/00000000000000000000.log");
-    for flags in ["", "--print-data-log", "--deep-iteration", "--print-data-log --skip-record-metadata"] {
-        let arguments = script::words(&format!("--files {file} {flags}"), "");
-        let (ours, theirs) = (face("kafka-dump-log", &arguments, ""), real.run("dump-log", &arguments, ""));
-        assert_eq!((ours.code, ours.out), (theirs.code, theirs.out), "{flags}");
-    }
 }
 
 #[test]
