@@ -19,6 +19,7 @@ mod member;
 mod openmessaging;
 mod payload;
 mod reader;
+mod rebalance;
 mod run;
 mod schedule;
 mod sender;
@@ -28,6 +29,7 @@ mod topics;
 mod workload;
 
 pub use openmessaging::OpenMessaging;
+pub use rebalance::{Rebalance, Rebalanced, rebalance};
 pub use run::{Phase, Progress, delete_topics, run};
 pub use summary::{Latency, Pace, Side, Summary};
 pub use workload::{Consume, Fetching, Length, LoadError, NewTopic, Produce, Start, Topics, Values, Workload};

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::payload::due_of;
-use crate::tally::Meter;
+use crate::tally::{Fetched, Meter};
 use crate::workload::LoadError;
 
 /// How long to wait for a record before a look at whether partitions have come or gone.
@@ -58,11 +58,9 @@ impl Member {
         let now = self.clock.now();
         let size = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         let bytes = block.iter().map(|record| size(&record.key) + size(&record.value)).sum();
-        self.meter.fetched(None, block.len() as u64, bytes, now);
-        if let Some(mark) = self.mark {
-            let times: Vec<u64> = block.iter().filter_map(|record| due_of(record.value.as_deref()?, mark)).collect();
-            self.meter.delivered(&times, now);
-        }
+        let due = |record: &FetchedRecord| due_of(record.value.as_deref()?, self.mark?);
+        let times: Vec<u64> = block.iter().filter_map(due).collect();
+        self.meter.fetched(&Fetched { sent: None, records: block.len() as u64, bytes, times: &times }, now);
         block.clear();
     }
 }

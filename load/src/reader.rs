@@ -18,7 +18,7 @@ use crate::CLIENT_ID;
 use crate::clock::Clock;
 use crate::link::{Link, Lost, decode};
 use crate::payload::due_of;
-use crate::tally::Meter;
+use crate::tally::{Fetched, Meter};
 use crate::workload::{Fetching, LoadError};
 
 /// How long to wait for an answer, beyond what the broker may wait.
@@ -112,10 +112,8 @@ impl Reader {
             self.take(data, &mut brought);
         }
         if !brought.has_failed || brought.records > 0 {
-            self.meter.fetched(Some(sent), brought.records, brought.bytes, now);
-        }
-        if !brought.times.is_empty() {
-            self.meter.delivered(&brought.times, now);
+            let Brought { records, bytes, times, .. } = &brought;
+            self.meter.fetched(&Fetched { sent: Some(sent), records: *records, bytes: *bytes, times }, now);
         }
         self.drop_finished();
         // The broker fills its answer from the front: everybody has to be there once.

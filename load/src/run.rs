@@ -143,7 +143,7 @@ struct Under<'a> {
     workload: &'a Workload,
     senders: JoinSet<Result<u64, LoadError>>,
     readers: JoinSet<Result<(), LoadError>>,
-    /// They begin when there is a backlog.
+    /// They begin with the run, or when there is a backlog.
     held_back: Vec<Reader>,
     start: u64,
     measure_from: u64,
@@ -167,11 +167,17 @@ impl<'a> Under<'a> {
         let mut readers = JoinSet::new();
         let (mut held_back, mut there) = (Vec::new(), None);
         let has_producer = workload.produce.is_some();
+        let mut start = None;
         if let Some(consume) = &workload.consume {
             let ends = workload.length == Length::Everything;
             if consume.joined {
                 there = if ends { Some(site.records_there().await? * consume.groups as u64) } else { None };
                 let members = site.members(consume, has_producer).await?;
+                if !has_producer {
+                    // Who joins begins to read at once.
+                    start = Some(site.clock.now());
+                    site.clock.set_measure_from(site.clock.now() + nanos(workload.warmup));
+                }
                 gather(site, consume, members, (&mut readers, over)).await?;
             } else {
                 held_back = site.readers(consume, has_producer, ends).await?;
@@ -181,7 +187,7 @@ impl<'a> Under<'a> {
             Some(produce) => site.senders(produce).await?,
             None => Vec::new(),
         };
-        let start = site.clock.now() + nanos(LEAD);
+        let start = start.unwrap_or_else(|| site.clock.now() + nanos(LEAD));
         let measure_from = start + nanos(workload.warmup);
         site.clock.set_measure_from(measure_from);
         let mut under_way = Under {
@@ -199,7 +205,9 @@ impl<'a> Under<'a> {
             produced: Default::default(),
             consumed: Default::default(),
         };
-        under_way.release_readers();
+        if has_producer {
+            under_way.release_readers();
+        }
         under_way.begin(posts);
         Ok(under_way)
     }
@@ -220,7 +228,7 @@ impl<'a> Under<'a> {
 
     fn look(&mut self) {
         let (now, read) = (self.site.clock.now(), self.site.consumed.records());
-        if !self.held_back.is_empty() {
+        if !self.held_back.is_empty() && now >= self.start {
             self.release_readers();
         }
         if now >= self.measure_from && self.read_before.is_none() {
@@ -237,8 +245,10 @@ impl<'a> Under<'a> {
         }
         let Some(consume) = &self.workload.consume else { return true };
         if !self.held_back.is_empty() {
-            // Everything was sent, and it was less than the backlog that was asked for.
-            self.held_back.drain(..).for_each(|reader| drop(self.readers.spawn(reader.run())));
+            if self.workload.produce.is_some() {
+                // Everything was sent, and it was less than the backlog that was asked for.
+                self.held_back.drain(..).for_each(|reader| drop(self.readers.spawn(reader.run())));
+            }
             return false;
         }
         let read = self.site.consumed.records();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client::{ClientError, Cluster};
 use protocol::ErrorCode;
@@ -225,11 +225,18 @@ impl Work {
     }
 }
 
+/// Gets a producer id; a cluster that has just started takes a moment until it can give one.
 async fn new_identity(cluster: &Cluster) -> Result<Identity, ClientError> {
     let request = InitProducerIdRequest { transactional_id: None, ..Default::default() };
-    let answer = cluster.any().await?.send(&request).await?;
-    ClientError::check("a producer id", answer.error_code, None)?;
-    Ok(Identity { producer_id: answer.producer_id, epoch: answer.producer_epoch })
+    let begun = Instant::now();
+    loop {
+        let answer = cluster.any().await?.send(&request).await?;
+        match ClientError::check("a producer id", answer.error_code, None) {
+            Ok(()) => return Ok(Identity { producer_id: answer.producer_id, epoch: answer.producer_epoch }),
+            Err(failure) if !failure.is_retriable() || begun.elapsed() > RECONNECT_PATIENCE => return Err(failure),
+            Err(_) => tokio::time::sleep(RECONNECT_PAUSE).await,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -117,6 +117,17 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a fetch brought.
+#[derive(Clone, Copy)]
+pub(crate) struct Fetched<'a> {
+    /// When it was asked for, if that is known.
+    pub(crate) sent: Option<u64>,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// When its records were due, if they tell.
+    pub(crate) times: &'a [u64],
+}
+
 /// One connection's way to count.
 #[derive(Clone)]
 pub(crate) struct Meter {
@@ -152,33 +163,42 @@ impl Meter {
         });
     }
 
-    /// A fetch brought these records; it was sent at `sent`, if that is known.
-    pub(crate) fn fetched(&self, sent: Option<u64>, records: u64, bytes: u64, now: u64) {
+    /// A fetch brought records. Those that tell when they were due count if that was after the warm-up, others if they
+    /// come after it.
+    pub(crate) fn fetched(&self, fetch: &Fetched<'_>, now: u64) {
+        let Fetched { sent, records, bytes, times } = *fetch;
         self.add_total(records, bytes);
-        self.with(self.tally.clock.counts(now), |counts| {
-            counts.records += records;
-            counts.bytes += bytes;
-            counts.requests += 1;
-            counts.last_ns = if records > 0 { counts.last_ns.max(now) } else { counts.last_ns };
-            if let Some(sent) = sent {
-                let _ = counts.latency.record(micros(sent, now));
-            }
-        });
+        let clock = &self.tally.clock;
+        let is_late = clock.counts(now);
+        let counted = match times {
+            [] if is_late => records,
+            [] => 0,
+            times => times.iter().filter(|time| clock.counts(**time)).count() as u64,
+        };
+        let counted_bytes =
+            (u128::from(bytes) * u128::from(counted)).checked_div(u128::from(records)).unwrap_or(0) as u64;
+        let mut shard = lock(&self.tally.shards[self.shard]);
+        let Shard { warmup, measured } = &mut *shard;
+        warmup.records += records - counted;
+        warmup.bytes += bytes - counted_bytes;
+        measured.records += counted;
+        measured.bytes += counted_bytes;
+        if counted > 0 {
+            measured.last_ns = measured.last_ns.max(now);
+        }
+        for time in times.iter().filter(|time| clock.counts(**time)) {
+            let _ = measured.end_to_end.record(micros(*time, now));
+        }
+        let answered = if is_late { measured } else { warmup };
+        answered.requests += 1;
+        if let Some(sent) = sent {
+            let _ = answered.latency.record(micros(sent, now));
+        }
     }
 
     /// A fetch, or the part of it about one partition, failed.
     pub(crate) fn fetch_failed(&self, reason: &str, now: u64) {
         self.with(self.tally.clock.counts(now), |counts| *counts.errors.entry(reason.to_owned()).or_default() += 1);
-    }
-
-    /// Records that were due at these times have been read; the warm-up's do not count.
-    pub(crate) fn delivered(&self, times: &[u64], now: u64) {
-        let clock = &self.tally.clock;
-        self.with(true, |counts| {
-            for time in times.iter().filter(|time| clock.counts(**time)) {
-                let _ = counts.end_to_end.record(micros(*time, now));
-            }
-        });
     }
 
     fn add_total(&self, records: u64, bytes: u64) {

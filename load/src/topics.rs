@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use client::{ClientError, Cluster, TopicMetadata};
+use client::{ClientError, Cluster, StartOffset, TopicMetadata, list_offsets};
 use protocol::ErrorCode;
 use protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
@@ -52,7 +52,11 @@ async fn find_all(cluster: &Cluster, wanted: &Topics, prepared: &mut Prepared) -
             create(cluster, name, new).await?;
             prepared.made.push(name.clone());
         }
-        prepared.topics.push(with_leaders(cluster, name).await?);
+        let topic = with_leaders(cluster, name).await?;
+        // The metadata may name a leader before the leader knows; who answers this does.
+        let places: Vec<_> = topic.all_partitions().collect();
+        list_offsets(cluster, &places, StartOffset::Latest).await?;
+        prepared.topics.push(topic);
     }
     Ok(())
 }

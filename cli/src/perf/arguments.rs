@@ -34,6 +34,8 @@ pub(crate) enum PerfVerb {
     ///
     /// The file says how many topics, clients and records there are; how clients behave is said here.
     Run(PerfRunArgs),
+    /// Measure how long a consumer group takes to settle: all members at once, one more, one less
+    Rebalance(PerfRebalanceArgs),
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +115,23 @@ pub(crate) struct PerfRunArgs {
     /// Leave the topics there
     #[arg(long)]
     pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PerfRebalanceArgs {
+    #[command(flatten)]
+    pub(crate) topic: TopicArgs,
+    /// Members of the group at first; classic ones, with the range assignor
+    #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) members: u32,
+    /// How often all of it happens, each time with a new group
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// How often members ask whether they have to join again: they cannot know sooner
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+    pub(crate) heartbeat: Duration,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -246,6 +265,7 @@ impl PerfVerb {
             PerfVerb::Consume(args) => &args.common,
             PerfVerb::EndToEnd(args) => &args.common,
             PerfVerb::Run(args) => &args.common,
+            PerfVerb::Rebalance(args) => &args.common,
         }
     }
 }

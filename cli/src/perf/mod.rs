@@ -5,6 +5,7 @@
 mod arguments;
 mod progress;
 mod quantity;
+mod rebalance;
 mod report;
 
 use std::path::Path;
@@ -60,6 +61,7 @@ pub(crate) async fn run(bootstrap: &str, verb: &PerfVerb) -> Outcome {
         }
         PerfVerb::Consume(args) => consume(bootstrap, args).await?,
         PerfVerb::Run(args) => run_file(bootstrap, args).await?,
+        PerfVerb::Rebalance(args) => return rebalance::run(bootstrap, args).await,
     };
     report::print(verb.common().output, &summary)?;
     report::verdict(&summary)
@@ -146,14 +148,16 @@ async fn run_file(bootstrap: &str, args: &PerfRunArgs) -> Result<Summary, Failur
 
 async fn carry_out(bootstrap: &str, workload: &Workload, label: &str, is_quiet: bool) -> Result<Summary, Failure> {
     let mut watch = Watch::new(label, is_quiet);
-    let stop = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let result = load::run(bootstrap, workload, &mut |progress| watch.say(progress), stop).await;
+    let result = load::run(bootstrap, workload, &mut |progress| watch.say(progress), interrupted()).await;
     watch.end();
     Ok(result?)
+}
+
+/// Completes when somebody presses Ctrl-C.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn name(given: Option<&str>) -> Result<String, Failure> {
