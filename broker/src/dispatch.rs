@@ -87,12 +87,16 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         now::<DescribeLogDirsRequest, _, _>(0..=4, handlers::describe_log_dirs::handle),
         now::<CreatePartitionsRequest, _, _>(0..=3, handlers::create_partitions::handle),
         later::<DeleteGroupsRequest, _, _>(0..=2, handlers::delete_groups::handle),
+        now::<ElectLeadersRequest, _, _>(0..=2, handlers::elect_leaders::handle),
         now::<IncrementalAlterConfigsRequest, _, _>(0..=1, handlers::incremental_alter_configs::handle),
+        now::<AlterPartitionReassignmentsRequest, _, _>(0..=1, handlers::alter_partition_reassignments::handle),
+        now::<ListPartitionReassignmentsRequest, _, _>(0..=0, handlers::list_partition_reassignments::handle),
         later::<OffsetDeleteRequest, _, _>(0..=0, handlers::offset_delete::handle),
         now::<DescribeQuorumRequest, _, _>(0..=2, handlers::describe_quorum::handle),
         now::<UpdateFeaturesRequest, _, _>(0..=2, handlers::update_features::handle),
         now::<DescribeClusterRequest, _, _>(0..=2, handlers::describe_cluster::handle),
         now::<UnregisterBrokerRequest, _, _>(0..=0, handlers::unregister_broker::handle),
+        now::<ListConfigResourcesRequest, _, _>(0..=1, handlers::list_config_resources::handle),
         now::<DescribeTopicPartitionsRequest, _, _>(0..=0, handlers::describe_topic_partitions::handle),
     ];
     routes.sort_by_key(|route| route.key);

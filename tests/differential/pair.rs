@@ -273,6 +273,8 @@ fn is_read_only(key: i16) -> bool {
         DescribeLogDirsRequest::KEY,
         DescribeClusterRequest::KEY,
         DescribeQuorumRequest::KEY,
+        ListPartitionReassignmentsRequest::KEY,
+        ListConfigResourcesRequest::KEY,
         OffsetForLeaderEpochRequest::KEY,
         OffsetFetchRequest::KEY,
         FindCoordinatorRequest::KEY,

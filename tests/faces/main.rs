@@ -84,7 +84,7 @@ impl Drop for Members {
     }
 }
 
-/// Directories for log.dirs, of which one was used by a broker, and properties that name them.
+/// Directories for log.dirs, of which one was used by a broker, properties that name them, and the files of the script.
 fn directories() -> TempDir {
     let made = tempfile::tempdir().unwrap();
     let path = |name: &str| made.path().join(name);
@@ -99,6 +99,9 @@ fn directories() -> TempDir {
             dirs.join(",")
         );
         std::fs::write(path(&format!("{name}.properties")), settings).unwrap();
+    }
+    for (name, text) in script::FILES {
+        std::fs::write(path(name), text).unwrap();
     }
     made
 }

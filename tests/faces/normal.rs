@@ -13,7 +13,7 @@ pub(crate) struct Normal {
 }
 
 /// What comes after these is made anew by each cluster or depends on the clock; it ends where a word ends.
-const MADE_ANEW: [&str; 8] = [
+const MADE_ANEW: [&str; 9] = [
     "TopicId: ",
     "Cluster ID: ",
     "CreateTime:",
@@ -22,6 +22,7 @@ const MADE_ANEW: [&str; 8] = [
     "\"logDir\":",
     "log.dirs=",
     "\"directoryId\": ",
+    "\"log_dirs\":[\"/",
 ];
 /// How usage errors of tools with sub-commands begin; the usage itself is ours to word.
 const USAGE: [&str; 3] = ["usage: ", "error: ", "Command line error: "];
@@ -38,6 +39,10 @@ const WORDS_FOLLOW: [&str; 5] = [
 
 pub(crate) fn of(step: &Step<'_>, said: &Said) -> Normal {
     let mut out: Vec<String> = said.out.lines().filter(|line| !is_noise(line)).map(line).collect();
+    if let Some(place) = out.iter().position(|line| line.starts_with("Error: ")) {
+        // What follows is where in a Java program it went wrong.
+        out.truncate(place + 1);
+    }
     if step.tool.ends_with("groups") && step.arguments.contains("--list") {
         // The widths follow the groups that are left out.
         out.iter_mut().for_each(|line| *line = line.split_whitespace().collect::<Vec<_>>().join(" "));

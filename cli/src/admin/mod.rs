@@ -2,12 +2,14 @@
 //! differ in what they print.
 
 pub(crate) mod configs;
+pub(crate) mod elections;
 pub(crate) mod endpoint;
 pub(crate) mod features;
 pub(crate) mod groups;
 pub(crate) mod nodes;
 pub(crate) mod offsets;
 pub(crate) mod quorum;
+pub(crate) mod reassignments;
 pub(crate) mod records;
 pub(crate) mod topics;
 

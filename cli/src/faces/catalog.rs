@@ -2,8 +2,9 @@
 
 use super::{
     Face, Work, broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups,
-    consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, log_dirs, metadata_quorum,
-    producer_perf_test, server_start, storage, topics, verifiable_consumer, verifiable_producer,
+    consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, leader_election, log_dirs,
+    metadata_quorum, producer_perf_test, reassign_partitions, server_start, storage, topics, verifiable_consumer,
+    verifiable_producer,
 };
 
 /// A tool of Kafka's that is not here. `instead` says what does its work, so that a script that calls it fails with a cure.
@@ -117,7 +118,12 @@ pub(crate) static FACES: &[Face] = &[
         work: Work::Online(|parsed| Box::pin(groups::run(parsed))),
     },
     absent("kafka-jmx", "there is no JMX; /metrics has the same numbers"),
-    absent("kafka-leader-election", "a single node leads all its partitions"),
+    Face {
+        name: "kafka-leader-election",
+        purpose: "elect leaders of partitions",
+        flags: leader_election::FLAGS,
+        work: Work::Online(|parsed| Box::pin(leader_election::run(parsed))),
+    },
     Face {
         name: "kafka-log-dirs",
         purpose: "what brokers keep in which directory",
@@ -144,7 +150,12 @@ pub(crate) static FACES: &[Face] = &[
         flags: producer_perf_test::FLAGS,
         work: Work::Online(|parsed| Box::pin(producer_perf_test::run(parsed))),
     },
-    absent("kafka-reassign-partitions", "a single node keeps all replicas; there is nowhere to move them"),
+    Face {
+        name: "kafka-reassign-partitions",
+        purpose: "move partitions to other brokers",
+        flags: reassign_partitions::FLAGS,
+        work: Work::Online(|parsed| Box::pin(reassign_partitions::run(parsed))),
+    },
     absent("kafka-replica-verification", "a single node has one replica of each partition"),
     absent("kafka-run-class", "there is no JVM here; use the tool by its name, as kafka-topics"),
     Face {

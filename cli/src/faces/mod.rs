@@ -21,12 +21,14 @@ mod flags;
 mod formatter;
 mod get_offsets;
 mod groups;
+mod leader_election;
 mod log_dirs;
 mod metadata_quorum;
 mod pattern;
 mod perf_latency;
 mod producer_perf_test;
 mod properties;
+mod reassign_partitions;
 mod record_format;
 mod record_json;
 mod release_features;
@@ -217,6 +219,11 @@ fn of_cluster(error: ClientError) -> Failure {
 async fn connect_with(bootstrap: &str, properties: &mut Properties) -> Result<Cluster, Failure> {
     let client_id = properties.take("client.id");
     Ok(Cluster::connect(bootstrap, client_id.as_deref().unwrap_or(crate::CLIENT_ID)).await?)
+}
+
+/// Things in words, one after the other.
+fn joined<T: ToString>(things: impl Iterator<Item = T>, between: &str) -> String {
+    things.map(|thing| thing.to_string()).collect::<Vec<_>>().join(between)
 }
 
 /// # Errors

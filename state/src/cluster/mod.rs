@@ -29,7 +29,7 @@ pub use command::{
 pub use image::{
     BrokerRegistration, ConfigResource, Configs, Image, Listener, NO_LEADER, PartitionState, SecurityProtocol, Topic,
 };
-pub use placement::{PartitionCounts, TopicShape, place_more_partitions, place_topic};
+pub use placement::{PartitionCounts, TopicShape, check_replicas, place_more_partitions, place_topic};
 pub use record::{InvalidRecord, Record};
 pub use topic_name::{MAX_TOPIC_NAME_LENGTH, check_topic_name, is_internal};
 pub use topics::MAX_PARTITIONS_PER_COMMAND;

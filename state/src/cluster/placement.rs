@@ -85,6 +85,14 @@ pub fn place_more_partitions(
     Ok(chosen.to_vec())
 }
 
+/// Whether these could be the replicas of a partition: known brokers, each once, one of them alive.
+///
+/// # Errors
+/// INVALID_REPLICA_ASSIGNMENT, as in Kafka.
+pub fn check_replicas(image: &Image, replicas: &[i32]) -> Result<(), Refusal> {
+    image.check_assignments(&[replicas.to_vec()], replicas.len())
+}
+
 fn check_chosen(image: &Image, shape: &TopicShape<'_>) -> Result<Vec<Vec<i32>>, Refusal> {
     if shape.partitions != -1 || shape.replication_factor != -1 {
         let message = "With an assignment, the number of partitions and the replication factor must be left out (-1).";

@@ -1,20 +1,29 @@
-//! DescribeQuorum, UnregisterBroker, UpdateFeatures.
+//! DescribeQuorum, UnregisterBroker, UpdateFeatures, ElectLeaders, reassignments, ListConfigResources.
 
+use protocol::messages::alter_partition_reassignments::{ReassignablePartition, ReassignableTopic};
 use protocol::messages::describe_quorum::{RequestedPartitionData, RequestedTopicData};
+use protocol::messages::elect_leaders::TopicPartitions;
+use protocol::messages::list_partition_reassignments::ListPartitionReassignmentsTopics;
 use protocol::messages::update_features::FeatureUpdateKey;
 use protocol::messages::*;
 
+use super::create;
 use crate::pair::Pair;
 
 pub(crate) fn run(pair: &mut Pair) {
     quorum(pair);
     unregister(pair);
     features(pair);
+    create(pair, "moved", 2, &[]);
+    elections(pair);
+    reassignments(pair);
+    config_resources(pair);
 }
 
 fn quorum(pair: &mut Pair) {
     const METADATA: &str = "__cluster_metadata";
-    let cases: &[(&str, &[(&str, &[i32])])] = &[
+    type Partitions = (&'static str, &'static [i32]);
+    let cases: &[(&str, &[Partitions])] = &[
         ("", &[(METADATA, &[0])]),
         (" of nothing", &[]),
         (" of no partition", &[(METADATA, &[])]),
@@ -76,4 +85,105 @@ fn features(pair: &mut Pair) {
         validate_only: true,
         ..Default::default()
     });
+}
+
+fn elections(pair: &mut Pair) {
+    let topic =
+        |topic: &str, partitions: &[i32]| TopicPartitions { topic: topic.into(), partitions: partitions.to_vec() };
+    let cases: Vec<(&str, Option<Vec<TopicPartitions>>)> = vec![
+        ("of one partition", Some(vec![topic("moved", &[1])])),
+        ("of two topics", Some(vec![topic("moved", &[0, 1, 7, -1]), topic("missing", &[0])])),
+        ("of one partition twice", Some(vec![topic("moved", &[0, 0])])),
+        ("of no partition", Some(vec![topic("moved", &[])])),
+        ("of nothing", Some(vec![])),
+        ("of what has no name", Some(vec![topic("", &[0])])),
+    ];
+    for (label, topic_partitions) in cases {
+        for election_type in [0, 1, 2, -1] {
+            pair.every_version(&format!("election {election_type} {label}"), |_| ElectLeadersRequest {
+                election_type,
+                topic_partitions: topic_partitions.clone(),
+                ..Default::default()
+            });
+        }
+    }
+    // What topics there are depends on the areas before, and Kafka counts its own.
+    for election_type in [0, 1] {
+        for version in pair.versions::<ElectLeadersRequest>() {
+            let all = pair.ask(&format!("election {election_type} of all"), version, |_| ElectLeadersRequest {
+                election_type,
+                topic_partitions: None,
+                ..Default::default()
+            });
+            let results = all.ottla.expect("an answer").replica_election_results;
+            assert!(
+                results.iter().all(|topic| topic.partition_result.is_empty()),
+                "all leaders are right: {results:?}"
+            );
+        }
+    }
+}
+
+fn reassignments(pair: &mut Pair) {
+    let partition = |partition_index: i32, replicas: Option<&[i32]>| ReassignablePartition {
+        partition_index,
+        replicas: replicas.map(<[i32]>::to_vec),
+    };
+    let cases: Vec<(&str, &str, Vec<ReassignablePartition>)> = vec![
+        ("to where it is", "moved", vec![partition(0, Some(&[1]))]),
+        ("of nothing", "moved", vec![]),
+        ("cancelled", "moved", vec![partition(0, None)]),
+        ("cancelled, of another partition", "moved", vec![partition(7, None)]),
+        ("cancelled, of another topic", "missing", vec![partition(0, None)]),
+        ("to no replica", "moved", vec![partition(0, Some(&[]))]),
+        ("to an unknown broker", "moved", vec![partition(0, Some(&[7]))]),
+        ("to an unknown broker too", "moved", vec![partition(0, Some(&[1, 7]))]),
+        ("to a broker twice", "moved", vec![partition(0, Some(&[1, 1]))]),
+        ("to a broker below 0", "moved", vec![partition(0, Some(&[-1]))]),
+        ("of another partition", "moved", vec![partition(9, Some(&[1])), partition(-1, Some(&[1]))]),
+        ("of another topic", "missing", vec![partition(0, Some(&[1]))]),
+        ("good and bad", "moved", vec![partition(0, Some(&[1])), partition(1, Some(&[7]))]),
+    ];
+    for (label, topic, partitions) in cases {
+        for allow_replication_factor_change in [true, false] {
+            let label = format!("reassignment {label}, any number of replicas {allow_replication_factor_change}");
+            pair.every_version(&label, |_| AlterPartitionReassignmentsRequest {
+                allow_replication_factor_change,
+                topics: vec![ReassignableTopic { name: topic.into(), partitions: partitions.clone() }],
+                ..Default::default()
+            });
+        }
+    }
+    let listed = |name: &str, partition_indexes: &[i32]| ListPartitionReassignmentsTopics {
+        name: name.into(),
+        partition_indexes: partition_indexes.to_vec(),
+    };
+    for (label, topics) in [
+        ("of all", None),
+        ("of nothing", Some(vec![])),
+        ("of some", Some(vec![listed("moved", &[0, 9]), listed("missing", &[0])])),
+    ] {
+        pair.every_version(&format!("reassignments {label}"), |_| ListPartitionReassignmentsRequest {
+            topics: topics.clone(),
+            ..Default::default()
+        });
+    }
+}
+
+fn config_resources(pair: &mut Pair) {
+    let cases: &[(&str, &[i8])] = &[
+        ("of topics", &[2]),
+        ("of brokers and their loggers", &[4, 8]),
+        ("of client metrics", &[16]),
+        ("of groups", &[32]),
+        ("of a type nobody knows", &[2, 7]),
+        ("of a type of 0", &[0]),
+        ("of topics twice", &[2, 2]),
+        ("of all", &[]),
+    ];
+    for (label, resource_types) in cases {
+        pair.every_version(&format!("config resources {label}"), |_| ListConfigResourcesRequest {
+            resource_types: resource_types.to_vec(),
+        });
+    }
 }
