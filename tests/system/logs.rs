@@ -118,3 +118,31 @@ fn what_clients_cause_is_not_written_without_end() {
     assert!(samples["ottla_log_lines_left_out_total"] > 0.0);
     assert_eq!(samples["ottla_connections_foreign_total{protocol=\"http\"}"], STRANGERS as f64, "counted all the same");
 }
+
+/// A client id has room for 32 KiB of whatever a client wants to see in the log, line ends included.
+#[test]
+fn what_clients_say_is_cut_and_stays_on_its_line() {
+    const STRANGERS: usize = 150;
+    let broker = BrokerProcess::start(&[]);
+    let client_id = format!("first\n2026 ERROR forged {}", "x".repeat(30_000));
+    let mut request = Vec::new();
+    // An API that there is not, in version 0, with correlation id 1.
+    request.extend(999_i16.to_be_bytes());
+    request.extend(0_i16.to_be_bytes());
+    request.extend(1_i32.to_be_bytes());
+    request.extend((client_id.len() as i16).to_be_bytes());
+    request.extend(client_id.as_bytes());
+    for _ in 0..STRANGERS {
+        let mut stream = TcpStream::connect(&broker.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(&(request.len() as u32).to_be_bytes()).unwrap();
+        stream.write_all(&request).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    let log = broker.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("this API is not served")).collect();
+    assert!(lines.len() >= 50 && lines.len() < STRANGERS, "{} lines", lines.len());
+    assert!(lines.iter().all(|line| line.contains("forged") && line.len() < 5000), "{}", lines[0].len());
+    assert!(!log.lines().any(|line| line.starts_with("2026 ERROR")), "a client writes lines of its own");
+    assert!(log.len() < 700_000, "{} bytes", log.len());
+}

@@ -1,5 +1,6 @@
 //! How a line looks.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::time::Instant;
 
@@ -11,6 +12,10 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::rate::Rate;
+
+/// Where a line of text, or a text of a JSON line, is cut, bytes. A client id alone may have 32 KiB, and a client can
+/// have it written down.
+const TEXT_MAX_BYTES: usize = 4096;
 
 /// Writes lines, of which no one is repeated without end.
 pub(super) struct Lines {
@@ -55,7 +60,9 @@ where
             }
         }
         if !self.is_json {
-            return self.text.format_event(context, writer, event);
+            let mut line = String::new();
+            self.text.format_event(context, Writer::new(&mut line), event)?;
+            return writeln!(writer, "{}", cut(line.trim_end_matches('\n')));
         }
         write!(writer, "{{\"time\":\"")?;
         SystemTime.format_time(&mut writer)?;
@@ -65,6 +72,15 @@ where
         fields.result?;
         writeln!(writer, "}}")
     }
+}
+
+/// As much of a text as a line has room for.
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= TEXT_MAX_BYTES {
+        return Cow::Borrowed(text);
+    }
+    let kept = text.floor_char_boundary(TEXT_MAX_BYTES);
+    Cow::Owned(format!("{}… and {} bytes more", &text[..kept], text.len() - kept))
 }
 
 /// Fields as members of an object that is open. The message is one of them.
@@ -82,7 +98,7 @@ impl JsonFields<'_, '_> {
 
     fn text(&mut self, field: &Field, text: &str) {
         // A text always has a form in JSON.
-        let quoted = serde_json::to_string(text).unwrap_or_default();
+        let quoted = serde_json::to_string(&cut(text)).unwrap_or_default();
         self.member(field, format_args!("{quoted}"));
     }
 }
@@ -115,5 +131,18 @@ impl Visit for JsonFields<'_, '_> {
         } else {
             self.text(field, &value.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_says_so() {
+        assert_eq!(cut("short"), "short");
+        let long = format!("x{}", "ä".repeat(TEXT_MAX_BYTES));
+        let cut = cut(&long);
+        assert!(cut.len() < TEXT_MAX_BYTES + 40 && cut.ends_with("… and 4098 bytes more"), "{}", cut.len());
     }
 }
