@@ -239,23 +239,31 @@ impl TransactionCoordinator {
             TransactionState::PrepareCommit => self.totals.commits += 1,
             _ => self.totals.aborts += 1,
         }
-        let completed = prepared.partitions.is_empty().then(|| prepared.completed(now.wall_ms));
         if let Some(open) = self.registry.open(transactional_id) {
             open.unwritten = prepared.partitions.clone();
             open.failures = 0;
         }
-        self.registry.wake_at(transactional_id, None);
-        if completed.is_none() {
-            self.order_markers(transactional_id, &prepared, out);
-        }
-        for value in [Some(prepared), completed].into_iter().flatten() {
-            out.records.push(TransactionRecord { transactional_id: transactional_id.to_owned(), value: Some(value) });
-        }
+        let value = Some(prepared.clone());
+        out.records.push(TransactionRecord { transactional_id: transactional_id.to_owned(), value });
+        self.tell_partitions(now, transactional_id, &prepared, out);
     }
 
-    /// Orders markers for the partitions of a prepared transaction that do not know yet.
-    fn order_markers(&mut self, transactional_id: &str, prepared: &TransactionMetadata, out: &mut Output<Self>) {
+    /// Orders markers for the partitions of a prepared transaction that do not know yet. If there are none, it is
+    /// complete: with KIP-890 an abort may have no partitions.
+    fn tell_partitions(
+        &mut self,
+        now: Now,
+        transactional_id: &str,
+        prepared: &TransactionMetadata,
+        out: &mut Output<Self>,
+    ) {
+        self.registry.wake_at(transactional_id, None);
         let Some(open) = self.registry.open(transactional_id) else { return };
+        if open.unwritten.is_empty() {
+            let value = Some(prepared.completed(now.wall_ms));
+            out.records.push(TransactionRecord { transactional_id: transactional_id.to_owned(), value });
+            return;
+        }
         self.last_attempt.number += 1;
         self.totals.marker_orders += 1;
         self.totals.marker_retries += u64::from(open.failures > 0);
@@ -286,8 +294,7 @@ impl TransactionCoordinator {
         let Some(current) = self.registry.metadata(transactional_id) else { return };
         if current.state.is_prepared() {
             let prepared = current.clone();
-            self.registry.wake_at(transactional_id, None);
-            return self.order_markers(transactional_id, &prepared, out);
+            return self.tell_partitions(now, transactional_id, &prepared, out);
         }
         let needed_id = current.is_epoch_exhausted() && self.config.transaction_version.bumps_epoch();
         let fresh_producer_id = if needed_id { self.fresh_producer_id.take() } else { None };

@@ -123,3 +123,17 @@ fn an_unknown_partition_may_only_be_unknown_there() {
     shell.pass_ms(100);
     assert_eq!(shell.order().partitions, order.partitions);
 }
+
+#[test]
+fn an_abort_without_partitions_is_completed_after_a_crash_in_its_middle() {
+    let mut shell = Shell::new();
+    let producer = shell.init();
+    let next = shell.end(producer, V2, false);
+    assert_eq!((next.error, shell.state()), (ErrorCode::NONE, TransactionState::CompleteAbort));
+    shell.log.pop();
+    shell.reload();
+    assert_eq!(shell.state(), TransactionState::PrepareAbort);
+    shell.pass_ms(0);
+    assert_eq!(shell.state(), TransactionState::CompleteAbort);
+    assert!(shell.orders().is_empty());
+}

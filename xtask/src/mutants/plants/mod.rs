@@ -1,10 +1,11 @@
-//! The bugs that are planted, and who has to notice: a file for each crate.
+//! The bugs that are planted, and who has to notice: a file for each crate, and one for transactions.
 
 mod broker;
 mod protocol;
 mod raft;
 mod state;
 mod storage;
+mod transactions;
 
 /// One bug. `cargo test -p <package> --test <target> <test>` has to go red on it; the target `lib` is `--lib`.
 #[derive(Debug)]
@@ -23,5 +24,7 @@ pub(super) struct Plant {
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Plant> {
-    [protocol::PLANTS, storage::PLANTS, state::PLANTS, raft::PLANTS, broker::PLANTS].into_iter().flatten()
+    [protocol::PLANTS, storage::PLANTS, state::PLANTS, transactions::PLANTS, raft::PLANTS, broker::PLANTS]
+        .into_iter()
+        .flatten()
 }
