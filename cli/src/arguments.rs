@@ -63,6 +63,7 @@ pub(crate) enum Verb {
     Cluster(OutputArgs),
     Doctor(DoctorArgs),
     Perf(Box<PerfVerb>),
+    Log(LogVerb),
 }
 
 /// Reads the command line of this process. Ends it, with help or with code 2 and a usage message, when there is nothing
@@ -141,6 +142,9 @@ enum Command {
     /// Measure what a broker can do, of whatever make
     #[command(subcommand)]
     Perf(PerfVerb),
+    /// Show what is in the files of a partition; it needs no broker
+    #[command(subcommand)]
+    Log(LogVerb),
     /// Print a script that completes ottla's commands, as `source <(ottla completion bash)`
     Completion { shell: Shell },
 }
@@ -284,6 +288,21 @@ pub(crate) struct DoctorArgs {
     pub(crate) output: OutputArgs,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogVerb {
+    /// Show segments, batches and records
+    Dump(LogDumpArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogDumpArgs {
+    /// The directory of a partition, as DATA/TOPIC-0, or one of its .log files
+    pub(crate) path: PathBuf,
+    /// Show the records of each batch too
+    #[arg(long)]
+    pub(crate) records: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ProduceArgs {
     pub(crate) topic: String,
@@ -422,6 +441,7 @@ impl CommandLine {
             Command::Cluster(output) => Verb::Cluster(output),
             Command::Completion { shell } => return Ok(Invocation::Completion(shell)),
             Command::Doctor(args) => Verb::Doctor(args),
+            Command::Log(verb) => Verb::Log(verb),
             Command::Perf(verb) => Verb::Perf(Box::new(verb)),
         };
         let environment = environment.filter(|value| !value.is_empty());

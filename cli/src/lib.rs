@@ -15,6 +15,7 @@ mod doctor;
 mod faces;
 mod failure;
 mod group;
+mod log;
 mod output;
 mod perf;
 mod print;
@@ -30,8 +31,8 @@ use std::process::ExitCode;
 use clap_complete::Shell;
 use client::Cluster;
 
-use crate::arguments::Verb;
 pub use crate::arguments::{Invocation, Tool, parse};
+use crate::arguments::{LogVerb, Verb};
 pub use crate::faces::{FaceCall, run as run_face};
 use crate::failure::Outcome;
 
@@ -71,6 +72,7 @@ async fn work(tool: &Tool) -> Outcome {
     let cluster = match &tool.verb {
         // It is for when nothing connects.
         Verb::Doctor(args) => return doctor::run(&tool.bootstrap, args).await,
+        Verb::Log(LogVerb::Dump(args)) => return log::dump(args),
         // It has connections of its own.
         Verb::Perf(verb) => return perf::run(&tool.bootstrap, verb).await,
         _ => Cluster::connect(&tool.bootstrap, CLIENT_ID).await?,
@@ -84,6 +86,7 @@ async fn work(tool: &Tool) -> Outcome {
         Verb::Cluster(output) => cluster::run(&cluster, *output).await,
         Verb::Doctor(args) => doctor::run(&tool.bootstrap, args).await,
         Verb::Perf(verb) => perf::run(&tool.bootstrap, verb).await,
+        Verb::Log(LogVerb::Dump(args)) => log::dump(args),
     }
 }
 

@@ -47,6 +47,7 @@ use client::{ClientError, Cluster};
 use protocol::ErrorCode;
 
 use self::catalog::FACES;
+pub(crate) use self::dump_log::{BATCH_MAX_BYTES, Batches};
 use self::flags::{Flag, Parsed, switch, value};
 pub(crate) use self::pattern::Pattern;
 use self::properties::Properties;

@@ -11,6 +11,7 @@ use std::path::Path;
 use self::decoder::Decoder;
 use self::indexes::IndexCheck;
 use self::segment::Show;
+pub(crate) use self::segment::{BATCH_MAX_BYTES, Batches};
 use super::flags::{Flag, Parsed, switch, value};
 use crate::failure::{Failure, Outcome};
 

@@ -14,7 +14,7 @@ use crate::failure::{Failure, Outcome};
 /// Offset and length, which come before what the length counts.
 const HEADER_BYTES: usize = 12;
 /// A batch may have this many bytes, packed and unpacked.
-pub(super) const BATCH_MAX_BYTES: usize = 256 << 20;
+pub(crate) const BATCH_MAX_BYTES: usize = 256 << 20;
 
 /// What is shown of a batch.
 pub(super) struct Show {
@@ -26,7 +26,7 @@ pub(super) struct Show {
 }
 
 /// The batches of a segment, one after the other.
-pub(super) struct Batches {
+pub(crate) struct Batches {
     file: io::Take<BufReader<File>>,
 }
 
@@ -35,7 +35,7 @@ impl Batches {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn open(path: &Path, position: u64, max_bytes: u64) -> Result<Batches, Failure> {
+    pub(crate) fn open(path: &Path, position: u64, max_bytes: u64) -> Result<Batches, Failure> {
         let mut file = File::open(path).map_err(unreadable(path))?;
         file.seek(SeekFrom::Start(position)).map_err(unreadable(path))?;
         Ok(Batches { file: BufReader::new(file).take(max_bytes) })
@@ -45,7 +45,7 @@ impl Batches {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES);
         (&mut self.file).take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
         let Some(length) = bytes.get(8..HEADER_BYTES) else { return Ok(None) };
