@@ -97,7 +97,12 @@ fn download(package: &str, target: Target, cache: &Path) -> Result<(), String> {
     }
     let lists = paths::target().join("image").join(target.debian()).join("lists");
     fs::create_dir_all(lists.join("partial")).map_err(|e| format!("{}: {e}", lists.display()))?;
-    let own = ["-o".to_owned(), format!("Dir::State::Lists={}", lists.display())];
+    let own = [
+        format!("Dir::State::Lists={}", lists.display()),
+        "Dir::Cache::pkgcache=".into(),
+        "Dir::Cache::srcpkgcache=".into(),
+    ];
+    let own: Vec<String> = own.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
     apt(&own, &["update"]).and_then(|()| apt(&own, &["download", package])).map_err(|e| {
         format!(
             "{e}\nDebian's {package} is needed: put its .deb into {}, or build where apt-get works",

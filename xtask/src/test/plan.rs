@@ -74,6 +74,13 @@ const TABLE: &[Row] = &[
         quick: false,
     },
     Row {
+        name: "image-arm",
+        command: &["cargo", "xtask", "image", "test", "--target", "aarch64", "--profile", "fast"],
+        needs: &["aarch64-linux-gnu-gcc", "apt-get", "qemu-aarch64-static"],
+        timeout_s: 1800,
+        quick: false,
+    },
+    Row {
         name: "doc",
         command: &["cargo", "test", "--locked", "--workspace", "--doc"],
         needs: &[],
