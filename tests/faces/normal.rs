@@ -29,7 +29,8 @@ const USAGE: [&str; 3] = ["usage: ", "error: ", "Command line error: "];
 /// What a line begins with when all that follows is the cluster's own.
 const OWN: [&str; 2] = ["ClusterId: ", "HighWatermark: "];
 /// Java's words for an error that the broker gave as a bare code, where ours name the code; and what a hash map orders.
-const WORDS_FOLLOW: [&str; 5] = [
+const WORDS_FOLLOW: [&str; 6] = [
+    "is invalid: ",
     "failed due to ",
     "Valid states are: ",
     " takes one of these options: ",

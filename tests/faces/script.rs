@@ -190,6 +190,8 @@ pub(crate) const LINES: &[&str] = &[
     "consumer-groups @ --delete --group new --group nope",
     "consumer-groups @ --delete",
     "consumer-groups @",
+    "consumer-groups --validate-regex a.*|b[0-9]+",
+    "consumer-groups --validate-regex a(?=b)",
     "consumer-groups --list",
     "consumer-groups @ --describe",
     "consumer-groups @ --describe --group g1 --offsets --state",

@@ -137,18 +137,29 @@ pub fn run(call: &FaceCall) -> ExitCode {
 /// when it is only asked to explain itself, nothing.
 ///
 /// # Errors
-/// The exit code, when the command line is wrong and that has been said.
+/// The exit code, when there is nothing more to do: the command line is wrong and that has been said, or the broker runs
+/// in the background.
 pub(crate) fn broker(call: &FaceCall) -> Result<Option<(PathBuf, Vec<String>)>, i32> {
     let explains = call.arguments.iter().any(|argument| argument == "--help" || argument == "--version");
     if explains || !matches!(call.face.work, Work::Broker) {
         return Ok(None);
     }
     let flags: Vec<&Flag> = call.face.flags.iter().collect();
-    let found = Parsed::parse(&flags, &call.arguments).and_then(|parsed| server_start::broker(&parsed));
-    found.map(Some).map_err(|failure| {
-        eprint!("{}", errors::explain(&failure, call.face.name));
-        1
-    })
+    let start = |parsed: &Parsed| {
+        let broker = server_start::broker(parsed)?;
+        match parsed.has("daemon") {
+            true => server_start::start_in_background(&call.arguments).map(|()| None),
+            false => Ok(Some(broker)),
+        }
+    };
+    match Parsed::parse(&flags, &call.arguments).and_then(|parsed| start(&parsed)) {
+        Ok(Some(broker)) => Ok(Some(broker)),
+        Ok(None) => Err(0),
+        Err(failure) => {
+            eprint!("{}", errors::explain(&failure, call.face.name));
+            Err(1)
+        }
+    }
 }
 
 fn work(call: &FaceCall) -> Outcome {

@@ -1,6 +1,9 @@
 //! `kafka-server-start FILE --override k=v`, and `kafka-server-stop`.
 
+use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -10,7 +13,7 @@ use crate::output::say;
 
 pub(crate) const FLAGS: &[Flag] = &[
     value("override", "key=value", "One setting; may be repeated, and wins over the file"),
-    switch("daemon", "Not possible: let a supervisor start it in the background"),
+    switch("daemon", "Run in the background, with the output in $LOG_DIR/kafkaServer.out, or logs/kafkaServer.out"),
     switch("loggc", "No effect: there is no garbage collector"),
     value("name", "text", "No effect: there is no JVM to name"),
 ];
@@ -28,9 +31,6 @@ const READY_LINES: &str = "ottla.ready.lines=true";
 /// # Errors
 /// When no file is named.
 pub(crate) fn broker(parsed: &Parsed) -> Result<(PathBuf, Vec<String>), Failure> {
-    if parsed.has("daemon") {
-        return Err(Failure::Input("-daemon is not possible: let a supervisor start it, or put & behind it".into()));
-    }
     match &parsed.words[..] {
         [file] => {
             let settings = std::iter::once(READY_LINES).chain(parsed.values("override"));
@@ -38,6 +38,30 @@ pub(crate) fn broker(parsed: &Parsed) -> Result<(PathBuf, Vec<String>), Failure>
         }
         _ => Err(Failure::Usage("USAGE: kafka-server-start server.properties [--override property=value]*".into())),
     }
+}
+
+/// Runs the same command line without `-daemon` in a process of its own, which nobody waits for. What it says goes to a
+/// file; as with Kafka's script, whether it came up is for its reader to see.
+///
+/// # Errors
+/// When the file or the process cannot be made.
+pub(crate) fn start_in_background(arguments: &[String]) -> Outcome {
+    let logs = std::env::var_os("LOG_DIR").map_or_else(|| PathBuf::from("logs"), PathBuf::from);
+    let path = logs.join("kafkaServer.out");
+    let unwritable = |error| Failure::Input(format!("{}: {error}; $LOG_DIR says where else it can be", path.display()));
+    std::fs::create_dir_all(&logs).map_err(unwritable)?;
+    let out = File::create(&path).map_err(unwritable)?;
+    let kept = arguments.iter().filter(|argument| argument.trim_start_matches('-') != "daemon");
+    Command::new(std::env::current_exe()?)
+        .arg("kafka-server-start")
+        .args(kept)
+        .stdin(Stdio::null())
+        .stderr(out.try_clone()?)
+        .stdout(out)
+        // An interrupt at the terminal is not for it.
+        .process_group(0)
+        .spawn()?;
+    Ok(())
 }
 
 /// Asks every broker of this user on this machine to stop: in a container there is one.

@@ -8,6 +8,7 @@ mod reset;
 mod when;
 
 use client::Cluster;
+use regex_lite::RegexBuilder;
 
 use super::errors::{client_words, exception};
 use super::flags::{Flag, Parsed, java_only, switch, value};
@@ -15,6 +16,9 @@ use super::{BOOTSTRAP_SERVER, COMMAND_CONFIG, connect, one_action};
 use crate::admin::groups;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
+
+/// A compiled regular expression may take this many bytes.
+const PATTERN_MAX_BYTES: usize = 1 << 20;
 
 /// Where `--reset-offsets` may move a group to.
 const SCENARIOS: [&str; 8] =
@@ -28,7 +32,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     switch("delete", "Delete groups without members"),
     switch("reset-offsets", "Move groups without members elsewhere"),
     switch("delete-offsets", "Forget the offsets of a group in a topic"),
-    value("validate-regex", "regex", "Say whether a broker would take this regular expression; not possible yet"),
+    value("validate-regex", "regex", "Say whether this is a regular expression"),
     value("group", "name", "The group; may be repeated"),
     switch("all-groups", "All groups"),
     value("topic", "name[:0,1]", "A topic, or some of its partitions; may be repeated"),
@@ -62,8 +66,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
     let listed = "--list, --describe, --delete, --reset-offsets, --delete-offsets, --validate-regex";
     let action = one_action(parsed, &actions, listed)?;
     if action == "validate-regex" {
-        let text = "--validate-regex is not possible yet: Ottla's consumer groups subscribe to names";
-        return Err(Failure::Input(text.into()));
+        return validate(parsed.required("validate-regex")?);
     }
     check(parsed, action)?;
     let done = match connect(parsed).await {
@@ -83,6 +86,14 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
             complain(&format!("Executing consumer group command failed due to {words}"))
         }
         done => done,
+    }
+}
+
+/// Needs no broker, and ends with 0 either way, as Kafka's tool does.
+fn validate(text: &str) -> Outcome {
+    match RegexBuilder::new(text).size_limit(PATTERN_MAX_BYTES).build() {
+        Ok(_) => say(&format!("The regular expression `{text}` is valid.\n")),
+        Err(error) => say(&format!("The regular expression `{text}` is invalid: {error}.\n")),
     }
 }
 
