@@ -26,6 +26,7 @@ mod log_dirs;
 mod metadata_quorum;
 mod pattern;
 mod perf_latency;
+mod perf_payload;
 mod producer_perf_test;
 mod properties;
 mod reassign_partitions;

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use client::{Acks, OutgoingRecord, Producer};
 use protocol::records::Codec;
 use tokio::time::{Instant, sleep_until};
@@ -10,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::connect_with;
 use super::flags::{Flag, Parsed, switch, value};
 use super::perf_latency::Latencies;
+use super::perf_payload::{Payload, say_warmup, warmup};
 use super::properties::Properties;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
@@ -18,41 +18,34 @@ pub(crate) const FLAGS: &[Flag] = &[
     value("topic", "name", "Write to this topic"),
     value("num-records", "n", "Write so many records"),
     value("record-size", "bytes", "Each of this size"),
-    value("payload-file", "file", "Values to choose from; not possible yet"),
-    value("payload-delimiter", "text", "Between the values of the file; not possible yet"),
+    value("payload-file", "file", "Values to choose from by chance"),
+    value("payload-delimiter", "text", "Between the values of the file: the end of a line, without it"),
     switch("payload-monotonic", "Count instead of random bytes"),
     value("throughput", "n", "So many records a second; -1 for as many as possible"),
     value("bootstrap-server", "host:port", "Brokers to connect to"),
     value("command-property", "key=value", "Settings of the producer").or(&["producer-props"]).several(),
     value("command-config", "file", "Settings of the producer").or(&["producer.config"]),
     value("reporting-interval", "ms", "How often to say how it goes"),
-    value("warmup-records", "n", "Not counted, of the records; not possible yet"),
+    value("warmup-records", "n", "Of the records, so many come before what is reported as the steady state"),
     switch("print-metrics", "Not possible: the broker's /metrics has what there is"),
     value("transactional-id", "id", "Not possible yet"),
     value("transaction-duration-ms", "ms", "Not possible yet"),
 ];
 
-const NOT_YET: [&str; 6] = [
-    "payload-file",
-    "payload-delimiter",
-    "warmup-records",
-    "print-metrics",
-    "transactional-id",
-    "transaction-duration-ms",
-];
+const NOT_YET: [&str; 3] = ["print-metrics", "transactional-id", "transaction-duration-ms"];
 /// Bytes and records of a batch, as Kafka's producer has them by default.
 const BATCH_BYTES: usize = 16 << 10;
-const RECORD_MAX_BYTES: usize = 64 << 20;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is to be written.
 struct Load {
     records: u64,
-    record_bytes: usize,
+    payload: Payload,
+    /// The first ones, which are not of the steady state.
+    warmup: u64,
     /// A second; none for as many as possible.
     throughput: Option<f64>,
     interval: Duration,
-    monotonic: bool,
 }
 
 pub(crate) async fn run(parsed: &Parsed) -> Outcome {
@@ -77,11 +70,14 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
     let batch_bytes = settings.take("batch.size").and_then(|size| size.parse().ok()).unwrap_or(BATCH_BYTES);
     settings.mention_unused("kafka-producer-perf-test");
     let topic = cluster.topic_or_create(topic_name).await?;
-    let per_batch = (batch_bytes / load.record_bytes.max(1)).clamp(1, 10_000) as u64;
+    let per_batch = (batch_bytes / load.payload.usual_bytes().max(1)).clamp(1, 10_000) as u64;
+    say_warmup(load.warmup)?;
     let mut report = Report::new(&load);
     let (mut written, mut partition) = (0, 0);
     while written < load.records {
-        let count = per_batch.min(load.records - written);
+        // The steady state begins with a batch of its own.
+        let until = if written < load.warmup { load.warmup } else { load.records };
+        let count = per_batch.min(until - written);
         if let Some(throughput) = load.throughput {
             sleep_until(report.begun + Duration::from_secs_f64(written as f64 / throughput)).await;
         }
@@ -90,7 +86,8 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
         producer.send(topic_name, partition, &records).await?;
         written += count;
         partition = (partition + 1) % topic.partition_count().max(1);
-        report.add(count, sent.elapsed())?;
+        let bytes = records.iter().map(|record| record.value.as_ref().map_or(0, |value| value.len() as u64)).sum();
+        report.add(Sent { records: count, bytes, took: sent.elapsed(), is_steady: written > load.warmup })?;
     }
     report.total()
 }
@@ -104,106 +101,110 @@ fn codec(settings: &mut Properties) -> Result<Codec, Failure> {
 fn load(parsed: &Parsed) -> Result<Load, Failure> {
     let missing = |flag: &str| Failure::Usage(format!("error: argument --{flag} is required"));
     let throughput: f64 = parsed.number("throughput")?.ok_or_else(|| missing("throughput"))?;
-    let record_bytes: usize = parsed.number("record-size")?.ok_or_else(|| missing("record-size"))?;
-    if !(1..=RECORD_MAX_BYTES).contains(&record_bytes) {
-        return Err(Failure::Usage(format!("error: --record-size is 1 to {RECORD_MAX_BYTES}")));
-    }
+    let records = parsed.number("num-records")?.ok_or_else(|| missing("num-records"))?;
     Ok(Load {
-        records: parsed.number("num-records")?.ok_or_else(|| missing("num-records"))?,
-        record_bytes,
+        records,
+        payload: Payload::new(parsed)?,
+        warmup: warmup(parsed, records)?,
         throughput: (throughput > 0.0).then_some(throughput),
         interval: parsed.number("reporting-interval")?.map_or(DEFAULT_INTERVAL, Duration::from_millis),
-        monotonic: parsed.has("payload-monotonic"),
     })
 }
 
 fn records(load: &Load, first: u64, count: u64) -> Vec<OutgoingRecord> {
     let timestamp_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     let record = |number: u64| {
-        let value = if load.monotonic { number.to_string().into() } else { payload(number, load.record_bytes) };
-        OutgoingRecord { value: Some(value), timestamp_ms, ..OutgoingRecord::default() }
+        let value = Some(load.payload.value(number));
+        OutgoingRecord { value, timestamp_ms, ..OutgoingRecord::default() }
     };
     (first..first + count).map(record).collect()
 }
 
-/// Capital letters, as Kafka's tool writes them: a different order for each record.
-fn payload(seed: u64, length: usize) -> Bytes {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let letter = |_| {
-        // Xorshift: quick, and good enough that nothing compresses it away.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        b'A' + (state % 26) as u8
-    };
-    (0..length).map(letter).collect()
+/// A batch that was acknowledged.
+struct Sent {
+    records: u64,
+    bytes: u64,
+    took: Duration,
+    /// Whether it came after the records that warm up.
+    is_steady: bool,
 }
 
-/// What was reached, since the start and since the last line.
+/// What was reached since a moment.
+struct Window {
+    begun: Instant,
+    latencies: Latencies,
+    bytes: u64,
+}
+
+impl Window {
+    fn new(begun: Instant) -> Window {
+        Window { begun, latencies: Latencies::new(), bytes: 0 }
+    }
+
+    fn add(&mut self, sent: &Sent) {
+        self.latencies.add(sent.records, sent.took.as_millis() as u64);
+        self.bytes += sent.bytes;
+    }
+
+    /// Records and MiB a second.
+    fn rates(&self) -> (f64, f64) {
+        let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
+        (self.latencies.records as f64 / seconds, self.bytes as f64 / seconds / f64::from(1 << 20))
+    }
+
+    fn summary(&self, what: &str) -> String {
+        let [half, most, nearly, all] = [0.5, 0.95, 0.99, 0.999].map(|share| self.latencies.percentile(share));
+        let (per_second, megabytes) = self.rates();
+        format!(
+            "{} {what} sent, {per_second:.6} records/sec ({megabytes:.2} MB/sec), {:.2} ms avg latency, {:.2} ms max \
+             latency, {half} ms 50th, {most} ms 95th, {nearly} ms 99th, {all} ms 99.9th.\n",
+            self.latencies.records,
+            self.latencies.mean(),
+            self.latencies.max_ms as f64
+        )
+    }
+}
+
+/// What was reached in all, in the steady state, and since the last line.
 struct Report {
     begun: Instant,
-    all: Latencies,
-    window_begun: Instant,
-    window: Latencies,
-    record_bytes: usize,
+    all: Window,
+    steady: Option<Window>,
+    recent: Window,
     interval: Duration,
+    has_warmup: bool,
 }
 
 impl Report {
     fn new(load: &Load) -> Report {
-        let now = Instant::now();
-        Report {
-            begun: now,
-            all: Latencies::new(),
-            window_begun: now,
-            window: Latencies::new(),
-            record_bytes: load.record_bytes,
-            interval: load.interval,
-        }
+        let begun = Instant::now();
+        let (all, recent) = (Window::new(begun), Window::new(begun));
+        Report { begun, all, steady: None, recent, interval: load.interval, has_warmup: load.warmup > 0 }
     }
 
-    fn add(&mut self, records: u64, took: Duration) -> Outcome {
-        let took_ms = took.as_millis() as u64;
-        self.all.add(records, took_ms);
-        self.window.add(records, took_ms);
-        if self.window_begun.elapsed() < self.interval {
+    fn add(&mut self, sent: Sent) -> Outcome {
+        self.all.add(&sent);
+        self.recent.add(&sent);
+        if self.has_warmup && sent.is_steady {
+            let begun = Instant::now() - sent.took;
+            self.steady.get_or_insert_with(|| Window::new(begun)).add(&sent);
+        }
+        if self.recent.begun.elapsed() < self.interval {
             return Ok(());
         }
-        let line = self.line(&self.window, self.window_begun);
-        let text = format!(
-            "{line}, {:.1} ms avg latency, {:.1} ms max latency.\n",
-            self.window.mean(),
-            self.window.max_ms as f64
-        );
-        (self.window, self.window_begun) = (Latencies::new(), Instant::now());
-        say(&text)
-    }
-
-    fn line(&self, latencies: &Latencies, since: Instant) -> String {
-        let per_second = latencies.records as f64 / since.elapsed().as_secs_f64().max(0.001);
-        let megabytes = per_second * self.record_bytes as f64 / f64::from(1 << 20);
-        format!("{} records sent, {per_second:.1} records/sec ({megabytes:.2} MB/sec)", latencies.records)
+        let recent = std::mem::replace(&mut self.recent, Window::new(Instant::now()));
+        let (per_second, megabytes) = recent.rates();
+        say(&format!(
+            "{} records sent, {per_second:.1} records/sec ({megabytes:.2} MB/sec), {:.1} ms avg latency, {:.1} ms max \
+             latency.\n",
+            recent.latencies.records,
+            recent.latencies.mean(),
+            recent.latencies.max_ms as f64
+        ))
     }
 
     fn total(&self) -> Outcome {
-        let [half, most, nearly, all] = [0.5, 0.95, 0.99, 0.999].map(|share| self.all.percentile(share));
-        say(&format!(
-            "{}, {:.2} ms avg latency, {:.2} ms max latency, {half} ms 50th, {most} ms 95th, {nearly} ms 99th, \
-             {all} ms 99.9th.\n",
-            self.line(&self.all, self.begun),
-            self.all.mean(),
-            self.all.max_ms as f64
-        ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payloads_are_letters_and_differ() {
-        let (one, other) = (payload(1, 100), payload(2, 100));
-        assert!(one.iter().all(u8::is_ascii_uppercase) && one.len() == 100 && one != other);
+        say(&self.all.summary("records"))?;
+        self.steady.iter().try_for_each(|steady| say(&steady.summary("steady state records")))
     }
 }
