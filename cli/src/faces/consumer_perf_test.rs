@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use client::{Consumer, GroupConfig, GroupConsumer, StartOffset};
 
 use super::connect_with;
+use super::date_format::DateFormat;
 use super::flags::{Flag, Parsed, java_only, switch, value};
 use super::properties::Properties;
 use super::{BOOTSTRAP_SERVER, pattern::Pattern};
@@ -23,24 +24,29 @@ pub(crate) const FLAGS: &[Flag] = &[
     switch("hide-header", "Leave out the line of headings"),
     value("command-property", "key=value", "A setting of the consumer; may be repeated"),
     value("command-config", "file", "Settings of the consumer").or(&["consumer.config"]),
-    value("date-format", "pattern", "Not possible: times are as Kafka writes them by default"),
-    switch("show-detailed-stats", "Not possible yet"),
-    value("reporting-interval", "ms", "Not possible yet"),
-    switch("print-metrics", "Not possible: the broker's /metrics has what there is"),
+    value("date-format", "pattern", "How to write moments: yyyy-MM-dd HH:mm:ss:SSS, without it"),
+    switch("show-detailed-stats", "Say from time to time how it goes, and nothing at the end"),
+    value("reporting-interval", "ms", "With --show-detailed-stats, how often: 5000, without it"),
+    switch("print-metrics", "Not possible: they are the Java client's"),
     java_only("fetch-size"),
     java_only("socket-buffer-size"),
 ];
 
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+const DETAILED_HEADINGS: &str = "time, threadId, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, \
+                                 rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec\n";
 const HEADINGS: &str = "start.time, end.time, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, \
                         rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec\n";
 
 pub(crate) async fn run(parsed: &Parsed) -> Outcome {
-    for flag in ["date-format", "show-detailed-stats", "reporting-interval", "print-metrics"] {
-        if parsed.has(flag) {
-            return Err(Failure::Input(format!("--{flag} is not possible yet; COMPAT.md lists what is")));
-        }
+    if parsed.has("print-metrics") {
+        let text = "--print-metrics is not possible: they are the Java client's; the broker's /metrics has its own";
+        return Err(Failure::Input(text.into()));
     }
+    let format = DateFormat::new(parsed.value("date-format")?.unwrap_or("yyyy-MM-dd HH:mm:ss:SSS"))?;
+    let interval = parsed.number("reporting-interval")?.map_or(DEFAULT_INTERVAL, Duration::from_millis);
+    let details = parsed.has("show-detailed-stats").then_some((&format, interval));
     if parsed.has("topic") == parsed.has("include") {
         return Err(Failure::Usage("Exactly one of the following arguments is required: [topic], [include]".into()));
     }
@@ -61,7 +67,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
         }
     };
     if !parsed.has("hide-header") {
-        say(HEADINGS)?;
+        say(if details.is_some() { DETAILED_HEADINGS } else { HEADINGS })?;
     }
     let start = if parsed.has("from-latest") { StartOffset::Latest } else { StartOffset::Earliest };
     let measured = match parsed.value("group")? {
@@ -69,7 +75,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let config = GroupConfig { start, ..GroupConfig::new(group, &names) };
             let mut source = Source::InGroup(Box::new(GroupConsumer::new(&cluster, config)));
-            let measured = measure(&mut source, count, wait).await?;
+            let measured = measure(&mut source, count, wait, details).await?;
             if let Source::InGroup(consumer) = source {
                 consumer.leave().await?;
             }
@@ -82,7 +88,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
             }
             let mut consumer = Consumer::new(&cluster);
             consumer.assign(&places, start).await?;
-            measure(&mut Source::Alone(Box::new(consumer)), count, wait).await?
+            measure(&mut Source::Alone(Box::new(consumer)), count, wait, details).await?
         }
     };
     if measured.records < count {
@@ -92,7 +98,10 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
             wait.as_millis()
         ))?;
     }
-    say(&measured.line())
+    match details {
+        Some(_) => Ok(()),
+        None => say(&measured.line(&format)),
+    }
 }
 
 enum Source {
@@ -111,9 +120,10 @@ struct Measured {
     records: u64,
 }
 
-async fn measure(source: &mut Source, count: u64, wait: Duration) -> Result<Measured, Failure> {
+async fn measure(source: &mut Source, count: u64, wait: Duration, details: Details<'_>) -> Result<Measured, Failure> {
     let (begun, start_ms) = (Instant::now(), now_ms());
     let (mut bytes, mut records, mut first, mut last) = (0, 0, None, begun);
+    let mut reported = Reported { at: begun, bytes: 0, records: 0 };
     while records < count {
         let record = match source {
             Source::Alone(consumer) => consumer.next(wait).await?,
@@ -121,9 +131,20 @@ async fn measure(source: &mut Source, count: u64, wait: Duration) -> Result<Meas
         };
         let Some(record) = record else { break };
         last = Instant::now();
+        let joined = match source {
+            Source::InGroup(_) if first.is_none() => last - begun,
+            _ => Duration::ZERO,
+        };
         first.get_or_insert(last);
         records += 1;
         bytes += [&record.key, &record.value].into_iter().flatten().map(|part| part.len() as u64).sum::<u64>();
+        if let Some((format, interval)) = details
+            && last - reported.at >= interval
+        {
+            let line = reported.line(bytes, records, last - reported.at, joined);
+            say(&format!("{}, 0, {line}\n", format.write(now_ms())))?;
+            reported = Reported { at: last, bytes, records };
+        }
     }
     let took = last - begun;
     let joined = match source {
@@ -133,8 +154,38 @@ async fn measure(source: &mut Source, count: u64, wait: Duration) -> Result<Meas
     Ok(Measured { start_ms, end_ms: start_ms + took.as_millis() as i64, joined, took, bytes, records })
 }
 
+/// How to write moments, and how often to say how it goes.
+type Details<'a> = Option<(&'a DateFormat, Duration)>;
+
+/// What had been read when it was last said.
+struct Reported {
+    at: Instant,
+    bytes: u64,
+    records: u64,
+}
+
+impl Reported {
+    /// What has been read since, `took` long; of that, `joined` went by before the first record.
+    fn line(&self, bytes: u64, records: u64, took: Duration, joined: Duration) -> String {
+        let megabytes = bytes as f64 / f64::from(1 << 20);
+        let new_megabytes = (bytes - self.bytes) as f64 / f64::from(1 << 20);
+        let new_records = (records - self.records) as f64;
+        let fetching = took.saturating_sub(joined);
+        let [seconds, fetch_seconds] = [took, fetching].map(|time| time.as_secs_f64().max(0.001));
+        format!(
+            "{megabytes:.4}, {:.4}, {records}, {:.4}, {}, {}, {:.4}, {:.4}",
+            new_megabytes / seconds,
+            new_records / seconds,
+            joined.as_millis(),
+            fetching.as_millis(),
+            new_megabytes / fetch_seconds,
+            new_records / fetch_seconds
+        )
+    }
+}
+
 impl Measured {
-    fn line(&self) -> String {
+    fn line(&self, format: &DateFormat) -> String {
         let megabytes = self.bytes as f64 / f64::from(1 << 20);
         let seconds = self.took.as_secs_f64().max(0.001);
         let fetching = self.took.saturating_sub(self.joined);
@@ -142,8 +193,8 @@ impl Measured {
         let records = self.records as f64;
         format!(
             "{}, {}, {megabytes:.4}, {:.4}, {}, {:.4}, {}, {}, {:.4}, {:.4}\n",
-            written(self.start_ms),
-            written(self.end_ms),
+            format.write(self.start_ms),
+            format.write(self.end_ms),
             megabytes / seconds,
             self.records,
             records / seconds,
@@ -157,32 +208,4 @@ impl Measured {
 
 fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
-}
-
-/// `2026-01-31 12:00:00:000`, in UTC.
-fn written(moment_ms: i64) -> String {
-    let (days, of_day_ms) = (moment_ms.div_euclid(86_400_000), moment_ms.rem_euclid(86_400_000));
-    // Years begin in March, so that the leap day is the last one; eras have 400 years.
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (seconds, ms) = (of_day_ms / 1000, of_day_ms % 1000);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02}:{ms:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_written_as_kafka_writes_them() {
-        assert_eq!(written(0), "1970-01-01 00:00:00:000");
-        assert_eq!(written(951_827_415_500), "2000-02-29 12:30:15:500");
-        assert_eq!(written(1_735_689_599_999), "2024-12-31 23:59:59:999");
-    }
 }

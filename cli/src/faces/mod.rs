@@ -13,6 +13,7 @@ mod consumer_groups;
 mod consumer_perf_test;
 mod coordinator_records;
 mod cub;
+mod date_format;
 mod delete_records;
 mod dump_log;
 mod errors;
