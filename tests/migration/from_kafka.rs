@@ -1,7 +1,10 @@
 //! Logs of Apache Kafka, read by ours.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -33,6 +36,8 @@ pub(crate) fn assert_read(data: &Path, was_clean: bool, expected: &Printed) {
     let dir = LogDir::open(Arc::new(OsDisk), data, SharedLimits::default()).unwrap();
     assert_eq!(dir.was_clean(), was_clean);
     let found = dir.partitions().unwrap();
+    // Which transactions were aborted is in the log, whatever became of the files beside it.
+    let theirs = if was_clean { Vec::new() } else { take_indexes(data) };
     for topic in KAFKAS {
         let place = found.iter().find(|found| *found.partition.topic == *topic).unwrap();
         let config = LogConfig {
@@ -45,6 +50,9 @@ pub(crate) fn assert_read(data: &Path, was_clean: bool, expected: &Printed) {
         assert_log(topic, &log, expected);
         log.close().unwrap();
     }
+    for (index, content) in &theirs {
+        assert!(fs::read(index).unwrap() == *content, "{} is not as Kafka wrote it", index.display());
+    }
     // All others too: Kafka's own.
     for place in found.iter().filter(|found| !KAFKAS.contains(&&*found.partition.topic)) {
         let id = place.topic_id.unwrap_or(Uuid::ZERO);
@@ -55,11 +63,33 @@ pub(crate) fn assert_read(data: &Path, was_clean: bool, expected: &Printed) {
     }
 }
 
+/// Removes the indexes of segments with aborted transactions; answers those of logs that are not compacted, where all of
+/// it can be known again.
+fn take_indexes(data: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut taken = Vec::new();
+    for topic in KAFKAS {
+        for entry in fs::read_dir(data.join(format!("{topic}-0"))).unwrap() {
+            let index = entry.unwrap().path();
+            if index.extension().is_some_and(|suffix| suffix == "txnindex") {
+                taken.push((index.clone(), fs::read(&index).unwrap()));
+                fs::remove_file(&index).unwrap();
+                fs::remove_file(index.with_extension("index")).unwrap();
+            }
+        }
+    }
+    taken.retain(|(index, content)| !content.is_empty() && !index.to_string_lossy().contains("k-compacted"));
+    assert!(!taken.is_empty(), "Kafka wrote no index of aborted transactions");
+    taken
+}
+
 fn assert_log(topic: &str, log: &PartitionLog, expected: &Printed) {
-    let uncommitted = |kind| -> Vec<&str> {
+    let of_isolation = |isolation, kind| -> Vec<&str> {
         let lines = expected.of(kind, topic).into_iter();
-        lines.filter_map(|line| line.strip_prefix("read_uncommitted ")).collect()
+        lines.filter_map(|line| line.strip_prefix(isolation)).collect()
     };
+    let uncommitted = |kind| of_isolation("read_uncommitted ", kind);
+    assert_eq!(committed(log), of_isolation("read_committed ", "record"), "{topic}");
+    assert_eq!(log.last_stable_offset(log.log_end_offset()), log.log_end_offset());
     assert_eq!(uncommitted("range"), [format!("{} {}", log.log_start_offset(), log.log_end_offset())]);
     let bytes = read(log);
     let all: Vec<Batch<'_>> = batches(&bytes).map(Result::unwrap).collect();
@@ -106,6 +136,33 @@ fn assert_producers_are_known(log: &PartitionLog, all: &[Batch<'_>]) {
         let answer = log.append_as_leader(next, 1, AppendOrigin::Client, 0).unwrap();
         assert_eq!((answer.duplicate, answer.base_offset), (false, end));
     }
+}
+
+/// The records that a consumer shows its program when it reads committed ones only, read in pieces.
+fn committed(log: &PartitionLog) -> Vec<String> {
+    let (mut offset, mut lines) = (log.log_start_offset(), Vec::new());
+    let stable = log.last_stable_offset(log.log_end_offset());
+    while offset < stable {
+        let chunks = log.read(offset, 2_000, stable, true).unwrap().chunks;
+        let all: Vec<Batch<'_>> = chunks.iter().flat_map(|chunk| batches(chunk)).map(Result::unwrap).collect();
+        let Some(last) = all.last() else { break };
+        let mut ahead = log.aborted_transactions(offset, last.next_offset()).unwrap();
+        ahead.sort_by_key(|txn| Reverse(txn.first_offset));
+        let mut void = BTreeSet::new();
+        for batch in &all {
+            while let Some(txn) = ahead.pop_if(|txn| txn.first_offset <= batch.last_offset()) {
+                void.insert(txn.producer_id);
+            }
+            if batch.control_type() == Some(ControlType::Abort) {
+                void.remove(&batch.producer_id());
+            }
+            if !batch.is_control() && !(batch.is_transactional() && void.contains(&batch.producer_id())) {
+                lines.extend(shown(batch));
+            }
+        }
+        offset = last.next_offset();
+    }
+    lines
 }
 
 fn again(producer_id: i64, epoch: i16, sequence: i32, count: i64) -> bytes::Bytes {
