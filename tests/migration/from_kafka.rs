@@ -156,7 +156,8 @@ fn committed(log: &PartitionLog) -> Vec<String> {
             if batch.control_type() == Some(ControlType::Abort) {
                 void.remove(&batch.producer_id());
             }
-            if !batch.is_control() && !(batch.is_transactional() && void.contains(&batch.producer_id())) {
+            let is_void = batch.is_transactional() && void.contains(&batch.producer_id());
+            if !batch.is_control() && !is_void {
                 lines.extend(shown(batch));
             }
         }
