@@ -126,6 +126,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let target = request.target.unwrap_or(Target::of_this_machine());
     let profile = request.profile.as_deref().unwrap_or("release");
     if request.twice {
+        if profile != "release" {
+            return Err("image: twice is about the release; other profiles compile piecemeal, and no two alike".into());
+        }
         again::require_clean()?;
     }
     let programs = Programs { ottla: programs::ottla(target, profile)?, packaged: debian::gather(target)? };
