@@ -64,7 +64,8 @@ pub(crate) fn fetch(version: &str) -> Outcome<PathBuf> {
 pub(crate) fn java(jars: &Path, heap: &str) -> Command {
     let mut java = Command::new("java");
     java.arg(format!("-Xmx{heap}")).arg(format!("-Xms{heap}"));
-    java.args(["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:+ExplicitGCInvokesConcurrent"]);
+    java.args(["-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"]);
+    java.arg("-XX:+ExplicitGCInvokesConcurrent");
     java.arg("-Djava.awt.headless=true");
     if let Ok(extra) = std::env::var("ORACLE_JVM") {
         java.args(extra.split_whitespace());

@@ -38,6 +38,7 @@ const TABLE: &[Row] = &[
     Row { name: "client", may_import: &["protocol"], never_sees: &[] },
     Row { name: "declared", may_import: &[], never_sees: &["tokio", "std::net", CLOCKS[0], CLOCKS[1]] },
     Row { name: "load", may_import: &["protocol", "client"], never_sees: &[] },
+    Row { name: "benches", may_import: &["protocol", "client", "load"], never_sees: &[] },
     Row {
         name: "broker",
         may_import: &["protocol", "state", "storage", "raft", "client", "declared"],

@@ -1,0 +1,96 @@
+//! Ottla, Apache Kafka and the machine's own limit, side by side: `cargo run --release -p benches -- compare`.
+//!
+//! Start at `compare.rs` (rounds) and `workloads.rs` (what is measured); `contender/` starts who is measured, `limit/` is
+//! the limit, `bars.rs` says what has to be reached. The load comes from the `load` crate, which `ottla perf` uses too.
+
+mod bars;
+mod compare;
+mod contender;
+mod limit;
+mod measure;
+mod report;
+mod scenes;
+mod statistics;
+mod stream;
+mod tree;
+mod usage;
+mod workloads;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use contender::Contender;
+
+/// What went wrong, as a line for a person.
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Parser)]
+#[command(name = "benches", about = "Ottla, Apache Kafka and the machine's own limit, side by side")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure the contenders in alternating rounds and write a report
+    Compare {
+        /// How often each contender has its turn
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// How long each workload is measured, after a warm-up of half of that
+        #[arg(long, default_value_t = 4.0)]
+        seconds: f64,
+        /// Who: ottla, ottla-kafka-mode, kafka, kafka-512m, limit
+        #[arg(long, value_delimiter = ',', value_parser = contender, default_value = "ottla,ottla-kafka-mode,kafka,limit")]
+        contenders: Vec<Contender>,
+        /// Every workload and not just the core
+        #[arg(long)]
+        all: bool,
+        /// Where the report goes
+        #[arg(long, default_value = "target/benches")]
+        out: PathBuf,
+        /// Only workloads whose name has one of these words
+        words: Vec<String>,
+    },
+    /// Say which workloads there are
+    List,
+    /// Be the limit, with data in this directory, until killed
+    Limit {
+        /// Scratch files
+        directory: PathBuf,
+    },
+}
+
+fn contender(name: &str) -> Result<Contender, String> {
+    let found = Contender::ALL.into_iter().find(|contender| contender.name() == name);
+    found.ok_or_else(|| format!("it is one of {}", Contender::ALL.map(Contender::name).join(", ")))
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome<()> {
+    match command {
+        Command::Limit { directory } => Ok(limit::serve(&directory)?),
+        Command::List => {
+            for row in workloads::rows(1.0) {
+                println!("{}{}", if row.is_core { "* " } else { "  " }, row.name);
+            }
+            Ok(())
+        }
+        Command::Compare { rounds, seconds, contenders, all, out, words: only } => {
+            let options = compare::Options { rounds, seconds, contenders, only, all, out };
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(compare::compare(&options))
+        }
+    }
+}

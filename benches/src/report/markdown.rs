@@ -1,0 +1,101 @@
+//! Tables for people.
+
+use std::fmt::Write as _;
+
+use super::Setting;
+use crate::bars;
+use crate::contender::Contender;
+use crate::measure::Table;
+use crate::statistics::Spread;
+
+/// What is put in relation to what, and how the column is called.
+const RATIOS: [(&str, Contender, Contender); 3] = [
+    ("ottla ÷ kafka", Contender::Ottla, Contender::Kafka),
+    ("kafka mode ÷ kafka", Contender::OttlaKafkaMode, Contender::Kafka),
+    ("kafka mode ÷ limit", Contender::OttlaKafkaMode, Contender::Limit),
+];
+
+pub(super) fn report(setting: &Setting, table: &Table, plots: &[&str]) -> String {
+    let mut text = String::from("# Ottla, Apache Kafka and the machine's limit, side by side\n\n");
+    about(&mut text, setting);
+    text.push_str("\n## Bars\n\n| workload | measure | bar | median of rounds | reached |\n|---|---|---|---|---|\n");
+    for verdict in bars::judge(table) {
+        let reached = if verdict.reached { "yes" } else { "**no**" };
+        let bars::Verdict { workload, measure, bar, found, .. } = verdict;
+        let _ = writeln!(text, "| {workload} | {measure} | {bar} | {found} | {reached} |");
+    }
+    for name in plots {
+        let _ = writeln!(text, "\n![{name}]({name})");
+    }
+    for workload in table.workloads() {
+        section(&mut text, table, workload);
+    }
+    text
+}
+
+fn about(text: &mut String, setting: &Setting) {
+    let Setting { machine, rounds, seconds, .. } = setting;
+    let memory_gb = machine.memory_bytes as f64 / 1e9;
+    let _ = writeln!(
+        text,
+        "{rounds} rounds, {seconds} s each after a warm-up, in alternating order; clients and brokers share the machine.\n\
+         Medians, with the least and the most in brackets. Ratios are taken round by round.\n\n\
+         - {} × {}, {memory_gb:.1} GB, Linux {}, {}\n- Ottla {}, {}",
+        machine.processors, machine.processor, machine.kernel, machine.file_system, machine.commit, machine.java,
+    );
+}
+
+fn section(text: &mut String, table: &Table, workload: &str) {
+    let contenders = table.contenders();
+    let measures = table.measures(workload);
+    let is_known = |of, to| measures.iter().any(|measure| table.ratio(workload, *measure, (of, to)).is_some());
+    let ratios: Vec<_> = RATIOS.into_iter().filter(|(_, of, to)| is_known(*of, *to)).collect();
+    let titles = contenders.iter().map(|contender| contender.name()).chain(ratios.iter().map(|ratio| ratio.0));
+    let titles: Vec<&str> = titles.collect();
+    let _ = writeln!(text, "\n## {workload}\n\n| | {} |\n|---|{}", titles.join(" | "), "---|".repeat(titles.len()));
+    for measure in measures {
+        let mut cells = Vec::new();
+        for contender in &contenders {
+            cells.push(table.spread(workload, measure, *contender).map_or_else(|| "-".to_owned(), cell));
+        }
+        for (_, of, to) in &ratios {
+            cells.push(table.ratio(workload, measure, (*of, *to)).map_or_else(|| "-".to_owned(), cell));
+        }
+        let _ = writeln!(text, "| {} | {} |", measure.title(), cells.join(" | "));
+    }
+}
+
+fn cell(spread: Spread) -> String {
+    format!("{} ({}–{})", number(spread.median), number(spread.min), number(spread.max))
+}
+
+/// Three digits that matter, thousands apart.
+pub(crate) fn number(value: f64) -> String {
+    let digits = match value.abs() {
+        v if v >= 100.0 => 0,
+        v if v >= 10.0 => 1,
+        v if v >= 1.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.digits$}");
+    let whole = text.find('.').unwrap_or(text.len());
+    let mut grouped = String::new();
+    for (place, digit) in text.chars().enumerate() {
+        if place > 0 && place < whole && (whole - place) % 3 == 0 && !grouped.ends_with('-') {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_for_people() {
+        let shown = [0.01234, 1.234, 12.34, 123.4, 1234.0, 1234567.0].map(number);
+        assert_eq!(shown, ["0.012", "1.23", "12.3", "123", "1,234", "1,234,567"]);
+    }
+}
