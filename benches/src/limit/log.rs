@@ -45,16 +45,15 @@ impl Log {
             return Ok(None);
         }
         let count = i64::from(be32(&bytes[LAST_OFFSET_DELTA])) + 1;
-        let (base_offset, position) = {
-            let mut ends = self.ends();
-            let (base_offset, position) = (ends.next_offset, ends.position);
-            ends.next_offset += count;
-            ends.position += bytes.len() as u64;
-            ends.batches.push((base_offset, position));
-            (base_offset, position)
-        };
+        // Written under the lock, so that nobody reads what is not there yet; the kernel lets one writer into a file anyway.
+        let mut ends = self.ends();
+        let (base_offset, position) = (ends.next_offset, ends.position);
         bytes[BASE_OFFSET].copy_from_slice(&base_offset.to_be_bytes());
         self.file.write_all_at(bytes, position)?;
+        ends.batches.push((base_offset, position));
+        ends.next_offset += count;
+        ends.position += bytes.len() as u64;
+        drop(ends);
         self.grown.notify_all();
         Ok(Some(base_offset))
     }
