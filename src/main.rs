@@ -1,5 +1,7 @@
 //! The one program: a broker, and the tools that talk to it. What it was asked to do is in the `cli` crate.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use broker::config::ConfigInput;
@@ -25,8 +27,13 @@ fn main() -> ExitCode {
             broker::healthcheck(address.as_deref(), &ConfigInput::of_process(Vec::new(), config))
         }
         Invocation::Tool(tool) => cli::run(tool),
-        Invocation::Face(call) => cli::run_face(&call),
+        Invocation::Face(call) => cli::run_face(&call, broker_settings),
         Invocation::Completion(shell) => cli::print_completion(shell),
         Invocation::FaceNames(names) => cli::print_lines(&names),
     }
+}
+
+/// What a tool that prepares something for a broker has to know of it.
+fn broker_settings(file: PathBuf) -> Result<BTreeMap<String, String>, String> {
+    ConfigInput::of_process(Vec::new(), Some(file)).settings().map_err(|error| error.to_string())
 }

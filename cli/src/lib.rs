@@ -33,7 +33,7 @@ use client::Cluster;
 
 pub use crate::arguments::{Invocation, Tool, parse};
 use crate::arguments::{LogVerb, Verb};
-pub use crate::faces::{FaceCall, run as run_face};
+pub use crate::faces::{BrokerSettings, FaceCall, run as run_face};
 use crate::failure::Outcome;
 
 /// How the tools introduce themselves to a broker.

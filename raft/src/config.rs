@@ -50,10 +50,15 @@ impl QuorumConfig {
         }
     }
 
-    pub(crate) fn openraft(&self) -> Result<openraft::Config, RaftError> {
+    pub(crate) fn check_node_id(&self) -> Result<(), RaftError> {
         if self.node_id < 0 {
             return Err(RaftError::Config(format!("node.id={} is negative", self.node_id)));
         }
+        Ok(())
+    }
+
+    pub(crate) fn openraft(&self) -> Result<openraft::Config, RaftError> {
+        self.check_node_id()?;
         let config = openraft::Config {
             cluster_name: "ottla".to_owned(),
             heartbeat_interval: self.heartbeat_interval_ms,

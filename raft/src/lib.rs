@@ -29,4 +29,4 @@ mod power_loss;
 pub use config::{METADATA_DIR, QuorumConfig};
 pub use error::{ProposeError, RaftError};
 pub use proposals::MAX_COMMAND_BYTES;
-pub use quorum::{Quorum, QuorumMember, QuorumStatus};
+pub use quorum::{Quorum, QuorumMember, QuorumStatus, format};

@@ -82,16 +82,16 @@ impl MetaProperties {
         let Some(found_cluster) = found.get("cluster.id").filter(|id| !id.is_empty()) else {
             return mismatch("it has no cluster.id: restore it from a copy, or move the directory away".to_owned());
         };
+        let found_cluster = unescaped(found_cluster);
         if let Some(configured) = cluster_id
-            && configured != *found_cluster
+            && configured != found_cluster
         {
             return mismatch(format!(
                 "the directory belongs to cluster {found_cluster}, but cluster {configured} is configured: leave the \
                  cluster id out, or choose another data directory (log.dirs)"
             ));
         }
-        let mut properties =
-            MetaProperties { cluster_id: (*found_cluster).to_owned(), node_id, directory_id: Uuid::ZERO };
+        let mut properties = MetaProperties { cluster_id: found_cluster, node_id, directory_id: Uuid::ZERO };
         if let Some(id) = found.get("directory.id") {
             match id.parse() {
                 Ok(id) => properties.directory_id = id,
@@ -124,6 +124,11 @@ fn parse(text: &str) -> BTreeMap<&str, &str> {
         .filter_map(|line| line.split_once('='))
         .map(|(key, value)| (key.trim(), value.trim()))
         .collect()
+}
+
+/// Java writes `=` as `\=`, and reads it without; ids of ordinary base64 end in it.
+fn unescaped(value: &str) -> String {
+    value.replace('\\', "")
 }
 
 /// Cluster ids come from people, too. They travel in answers and files, so they must be one plain word.
@@ -191,6 +196,16 @@ mod tests {
         assert!(!found.directory_id.is_zero());
         assert_eq!(MetaProperties::open(&OsDisk, dir.path(), 1, None).unwrap(), found);
         assert!(fs::read_to_string(&path).unwrap().contains("extra=1\n"));
+    }
+
+    #[test]
+    fn an_id_that_java_escaped_is_the_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let text =
+            "node.id=1\ndirectory.id=DfWpsRAwWQLThNLeFX60zA\nversion=1\ncluster.id=+9/Ax6o1SkSd+2Hn/2Zq3A\\=\\=\n";
+        fs::write(dir.path().join(FILE_NAME), text).unwrap();
+        let found = MetaProperties::open(&OsDisk, dir.path(), 1, Some("+9/Ax6o1SkSd+2Hn/2Zq3A==")).unwrap();
+        assert_eq!(found.cluster_id, "+9/Ax6o1SkSd+2Hn/2Zq3A==");
     }
 
     #[test]

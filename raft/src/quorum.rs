@@ -283,6 +283,24 @@ impl Opened {
     }
 }
 
+/// Makes a data directory this node's, before a broker is started on it: its first start finds the ids and keeps them.
+/// One that is this node's already stays as it is. When it returns, that is durable.
+///
+/// # Errors
+/// When the directory is another node's or cluster's, or the ids are not possible; the disk's.
+pub fn format(config: &QuorumConfig) -> Result<(), RaftError> {
+    config.check_node_id()?;
+    own(config)?;
+    // If it was there, the run that wrote it may have been killed before its name was durable.
+    config.disk.sync_dir(&config.dir).map_err(RaftError::io("flush", &config.dir))
+}
+
+/// Whose the data directory is: ours, from now on if nobody's so far.
+fn own(config: &QuorumConfig) -> Result<MetaProperties, RaftError> {
+    files::create_dir(&*config.disk, &config.dir).map_err(RaftError::io("create", &config.dir))?;
+    MetaProperties::open(&*config.disk, &config.dir, config.node_id, config.cluster_id.as_deref())
+}
+
 /// A data directory that is ours.
 pub(crate) struct Directory {
     /// Where the log and the snapshots are.
@@ -294,10 +312,9 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn open(config: &QuorumConfig) -> Result<Directory, RaftError> {
         let disk = &*config.disk;
-        files::create_dir(disk, &config.dir).map_err(RaftError::io("create", &config.dir))?;
-        let dir = config.dir.join(METADATA_DIR);
         // Whose directory it is comes first: a wrong mount must not be touched.
-        let meta = MetaProperties::open(disk, &config.dir, config.node_id, config.cluster_id.as_deref())?;
+        let meta = own(config)?;
+        let dir = config.dir.join(METADATA_DIR);
         // This flushes the names beside it too: the run that wrote the ids may have been killed before theirs was durable.
         files::create_dir(disk, &dir).map_err(RaftError::io("create", &dir))?;
         let lock = lock(disk, &dir)?;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dumps;
+mod formatted;
 mod internal_topics;
 mod normal;
 #[allow(dead_code, reason = "other tests restart their brokers; these do not")]
@@ -91,11 +92,26 @@ fn directories() -> TempDir {
     std::fs::create_dir(path("used")).unwrap();
     let meta = "version=1\nnode.id=1\ncluster.id=AAAAAAAAQACAAAAAAAAAAQ\ndirectory.id=lli-npFDWne7u7KvToyZOw\n";
     std::fs::write(path("used/meta.properties"), meta).unwrap();
-    for (name, dirs) in [("new", "new"), ("used", "used"), ("both", "used,other")] {
+    const BOTH: &str = "process.roles=broker,controller\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n";
+    const BROKER: &str = "process.roles=broker\nlisteners=PLAINTEXT://:9092\n";
+    const VOTERS: &str = "controller.quorum.voters=1@localhost:9093\n";
+    const SERVERS: &str = "controller.quorum.bootstrap.servers=localhost:9093\n";
+    for (name, node_id, dirs, roles, quorum) in [
+        ("new", 1, "new", BOTH, VOTERS),
+        ("used", 1, "used", BOTH, VOTERS),
+        ("both", 1, "used,other", BOTH, VOTERS),
+        ("node-2", 2, "used", BOTH, "controller.quorum.voters=2@localhost:9093\n"),
+        ("apart", 1, "apart", BOTH, "controller.quorum.voters=1@localhost:9093\nmetadata.log.dir=DIR/metadata\n"),
+        ("alone", 1, "alone", BOTH, SERVERS),
+        ("later", 1, "later", BOTH, SERVERS),
+        ("nobody", 1, "nobody", BOTH, ""),
+        ("broker", 1, "broker", BROKER, SERVERS),
+        ("file", 1, "none.json", BOTH, VOTERS),
+    ] {
         let dirs: Vec<String> = dirs.split(',').map(|dir| path(dir).display().to_string()).collect();
+        let quorum = quorum.replace("DIR", &made.path().display().to_string());
         let settings = format!(
-            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@localhost:9093\n\
-             listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ncontroller.listener.names=CONTROLLER\nlog.dirs={}\n",
+            "{roles}node.id={node_id}\n{quorum}controller.listener.names=CONTROLLER\nlog.dirs={}\n",
             dirs.join(",")
         );
         std::fs::write(path(&format!("{name}.properties")), settings).unwrap();

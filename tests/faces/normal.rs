@@ -13,13 +13,14 @@ pub(crate) struct Normal {
 }
 
 /// What comes after these is made anew by each cluster or depends on the clock; it ends where a word ends.
-const MADE_ANEW: [&str; 9] = [
+const MADE_ANEW: [&str; 10] = [
     "TopicId: ",
     "Cluster ID: ",
     "CreateTime:",
     "LogAppendTime:",
     "ottla-cli-",
     "\"logDir\":",
+    "directory.id=",
     "log.dirs=",
     "\"directoryId\": ",
     "\"log_dirs\":[\"/",
@@ -89,6 +90,7 @@ fn line(text: &str) -> String {
     }
     // What a Java program dies of.
     let text = text.trim_start_matches("org.apache.kafka.common.KafkaException: ");
+    let text = text.trim_start_matches("org.apache.kafka.common.config.ConfigException: ");
     let mut text = text.trim_start_matches("java.lang.RuntimeException: ").to_string();
     for marker in MADE_ANEW {
         let mut from = 0;

@@ -159,6 +159,8 @@ fn go() {
         "KAFKA_REST_BOOTSTRAP_SERVERS",
         "PLAINTEXT://0.0.0.0:9093,BROKER://0.0.0.0:9092,CONTROLLER://0.0.0.0:9094",
     ));
+    // From its option WithClusterID. The script formats with another id all the same, and goes on when that is refused.
+    environment.push(("CLUSTER_ID", "test-cluster"));
     start(&Module {
         environment,
         options: &["--entrypoint", "sh", "--add-host", "box:127.0.0.1"],

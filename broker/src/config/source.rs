@@ -41,6 +41,19 @@ impl ConfigInput {
         let defaults = std::env::var_os("OTTLA_DEFAULTS").filter(|path| !path.is_empty()).map(PathBuf::from);
         ConfigInput { set, environment, file, defaults }
     }
+
+    /// What was set, key by key, the strongest of each, as it was written: for those who prepare what a broker will find.
+    ///
+    /// # Errors
+    /// Sources that cannot be read. Whether a broker would take the values is not asked.
+    pub fn settings(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        let mut reader = Reader::default();
+        let given = reader.collect(self);
+        if !reader.problems.is_empty() {
+            return Err(ConfigError { problems: reader.problems });
+        }
+        Ok(given.into_iter().map(|(key, setting)| (key, setting.value)).collect())
+    }
 }
 
 /// Why a configuration was refused: every reason at once, each naming a key, where it was set, and the cure.

@@ -173,9 +173,9 @@ pub(crate) static FACES: &[Face] = &[
     absent("kafka-share-groups", "there are no share groups yet; kafka-consumer-groups shows consumer groups"),
     Face {
         name: "kafka-storage",
-        purpose: "nothing to format; random-uuid makes an id, info shows directories",
+        purpose: "gives directories a cluster id before a broker has them; random-uuid makes an id, info shows directories",
         flags: storage::FLAGS,
-        work: Work::Offline(storage::run),
+        work: Work::Ahead(storage::run),
     },
     absent(
         "kafka-streams-application-reset",

@@ -41,6 +41,7 @@ mod verifiable_consumer;
 mod verifiable_events;
 mod verifiable_producer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -71,12 +72,18 @@ pub(crate) struct Face {
 
 type Pending<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
+/// What a broker would be set to that has this file: key by key, the strongest of its sources. The program gives it, since
+/// the tools know nothing of a broker's sources.
+pub type BrokerSettings = fn(PathBuf) -> Result<BTreeMap<String, String>, String>;
+
 /// What a tool does with its command line.
 pub(crate) enum Work {
     /// Talks to a cluster.
     Online(for<'a> fn(&'a Parsed) -> Pending<'a>),
     /// Looks at this machine only.
     Offline(fn(&Parsed) -> Outcome),
+    /// Prepares this machine for a broker.
+    Ahead(fn(&Parsed, BrokerSettings) -> Outcome),
     /// Runs a broker.
     Broker,
     /// Says why there is nothing to do.
@@ -124,8 +131,8 @@ pub(crate) fn asked(words: &[String]) -> Option<FaceCall> {
 }
 
 /// Runs a face to its end. Answers 0 when it did what it was asked to, 1 when it could not.
-pub fn run(call: &FaceCall) -> ExitCode {
-    match work(call) {
+pub fn run(call: &FaceCall, settings: BrokerSettings) -> ExitCode {
+    match work(call, settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
@@ -164,11 +171,11 @@ pub(crate) fn broker(call: &FaceCall) -> Result<Option<(PathBuf, Vec<String>)>, 
     }
 }
 
-fn work(call: &FaceCall) -> Outcome {
+fn work(call: &FaceCall, settings: BrokerSettings) -> Outcome {
     match call.face.work {
         Work::Nothing(text) => return crate::output::say(&format!("{}: {text}\n", call.face.name)),
         Work::Absent(text) => return Err(Failure::Input(format!("{} is not here: {text}", call.face.name))),
-        Work::Online(_) | Work::Offline(_) | Work::Broker => {}
+        Work::Online(_) | Work::Offline(_) | Work::Ahead(_) | Work::Broker => {}
     }
     let flags: Vec<&Flag> = call.face.flags.iter().chain([&HELP, &VERSION]).collect();
     let parsed = Parsed::parse(&flags, &call.arguments)?;
@@ -185,6 +192,7 @@ fn work(call: &FaceCall) -> Outcome {
             runtime.block_on(work(&parsed))
         }
         Work::Offline(work) => work(&parsed),
+        Work::Ahead(work) => work(&parsed, settings),
         Work::Broker | Work::Nothing(_) | Work::Absent(_) => Ok(()),
     }
 }

@@ -241,6 +241,12 @@ fn a_cluster_keeps_its_id_from_its_first_start_on() {
             if rng.u32(..4) > 0 {
                 disk.fail_after(rng.u64(..16));
             }
+            // Somebody may format it first.
+            if rng.u32(..3) == 0 && crate::format(&config).is_ok() {
+                fail(&disk, &mut rng);
+                let written = storage::files::read_file(&disk, &config.dir.join("meta.properties")).unwrap();
+                assert!(written.is_some(), "it was formatted, and is not any more");
+            }
             if let Ok(Directory { meta, .. }) = Directory::open(&config) {
                 assert_eq!(known.get_or_insert_with(|| meta.clone()), &meta, "it has other ids");
                 assert!(configured.as_ref().is_none_or(|configured| *configured == meta.cluster_id));

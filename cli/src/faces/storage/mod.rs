@@ -1,13 +1,16 @@
-//! `kafka-storage`: a broker here makes its directories ready by itself, so that nothing is left to do.
+//! `kafka-storage`: directories that know whose they are before a broker has them. One that was not formatted is made
+//! ready by the broker itself.
 
+mod format;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use protocol::Uuid;
 
 use super::flags::{Flag, Parsed, switch, value};
 use super::properties::Properties;
-use super::release_features::{self, FEATURES, LATEST_LEVEL, METADATA_VERSION};
-use super::sub_command;
+use super::{BrokerSettings, release_features, sub_command};
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
 
@@ -20,10 +23,10 @@ const TRIES: usize = 100;
 
 pub(crate) const FLAGS: &[Flag] = &[
     value("config", "file", "The broker's properties").or(&["c"]),
-    value("cluster-id", "id", "format: no effect, the broker makes an id at its first start, and keeps it").or(&["t"]),
+    value("cluster-id", "id", "format: the id of the cluster, which the broker keeps").or(&["t"]),
     switch("ignore-formatted", "format: pass over directories that a broker has used").or(&["g"]),
-    switch("standalone", "No effect: a broker is alone until it is told of others").or(&["s"]),
-    switch("no-initial-controllers", "No effect: a broker is alone until it is told of others").or(&["N"]),
+    switch("standalone", "format: where no controller.quorum.voters are set; a node is alone in its quorum").or(&["s"]),
+    switch("no-initial-controllers", "format: the same; a node is alone in its quorum").or(&["N"]),
     value("initial-controllers", "list", "Not possible yet").or(&["I"]),
     value("release-version", "release", "format: checked, no effect; version-mapping: of this release of Kafka")
         .or(&["r"]),
@@ -31,11 +34,11 @@ pub(crate) const FLAGS: &[Flag] = &[
     value("add-scram", "credential", "Not possible yet").or(&["S"]),
 ];
 
-pub(crate) fn run(parsed: &Parsed) -> Outcome {
+pub(crate) fn run(parsed: &Parsed, settings: BrokerSettings) -> Outcome {
     match sub_command(parsed, &["info", "format", "version-mapping", "feature-dependencies", "random-uuid"])? {
         "random-uuid" => say(&format!("{}\n", random_uuid()?)),
-        "format" => format_dirs(parsed),
-        "info" => info(parsed),
+        "format" => format::run(parsed, settings),
+        "info" => info(&Config::read(parsed, settings)?),
         "version-mapping" => release_features::print_mapping(parsed),
         _ => release_features::print_dependencies(parsed),
     }
@@ -56,72 +59,36 @@ fn given<'a>(parsed: &'a Parsed, flag: &'a str, letter: char) -> Result<&'a str,
     parsed.value(flag)?.ok_or_else(|| Failure::Usage(format!("error: argument --{flag}/-{letter} is required")))
 }
 
-/// The directories that the broker's properties name; the first has the metadata.
-fn log_dirs(parsed: &Parsed) -> Result<Vec<PathBuf>, Failure> {
-    let mut settings = Properties::load(Some(given(parsed, "config", 'c')?))?;
-    let dirs = settings.take("log.dirs").or(settings.take("log.dir")).unwrap_or_else(|| DEFAULT_LOG_DIR.into());
-    Ok(dirs.split(',').map(str::trim).filter(|dir| !dir.is_empty()).map(PathBuf::from).collect())
-}
+/// What a broker with the file that `--config` names would be set to: its environment wins over the file.
+struct Config(BTreeMap<String, String>);
 
-fn format_dirs(parsed: &Parsed) -> Outcome {
-    for (flag, cure) in [
-        ("initial-controllers", "the cluster is one node: take it out"),
-        ("add-scram", "there are no users yet, and listeners are open to everybody: take it out"),
-    ] {
-        if parsed.has(flag) {
-            return Err(Failure::Input(format!("--{flag} is not possible yet: {cure}")));
-        }
+impl Config {
+    fn read(parsed: &Parsed, settings: BrokerSettings) -> Result<Config, Failure> {
+        settings(given(parsed, "config", 'c')?.into()).map(Config).map_err(Failure::Input)
     }
-    let dirs = log_dirs(parsed)?;
-    given(parsed, "cluster-id", 't')?;
-    let release = release(parsed)?;
-    let is_used = |dir: &Path| dir.join(META_PROPERTIES).exists();
-    if let Some(used) = dirs.iter().find(|dir| is_used(dir)).filter(|_| !parsed.has("ignore-formatted")) {
-        return Err(Failure::Input(format!(
-            "Log directory {} is already formatted. Use --ignore-formatted to ignore this directory and format the others.",
-            used.display()
-        )));
-    }
-    let new: Vec<(usize, &PathBuf)> = dirs.iter().enumerate().filter(|(_, dir)| !is_used(dir)).collect();
-    if new.is_empty() {
-        return say("All of the log directories are already formatted.\n");
-    }
-    for (place, dir) in new {
-        let kind = match (place, parsed.has("standalone"), parsed.has("no-initial-controllers")) {
-            (1.., ..) => "data directory",
-            (0, true, _) => "dynamic metadata voter directory",
-            (0, false, true) => "dynamic metadata directory",
-            (0, false, false) => "metadata directory",
-        };
-        say(&format!("Formatting {kind} {} with {METADATA_VERSION} {release}.\n", dir.display()))?;
-    }
-    eprintln!("nothing was written: Ottla needs no format step, and makes a cluster id at its first start");
-    Ok(())
-}
 
-/// The metadata.version that was asked for. That and the features have no effect, but a mistake in them is one.
-fn release(parsed: &Parsed) -> Result<&'static str, Failure> {
-    let asked = parsed.value("release-version")?;
-    let mut level =
-        asked.map_or(Ok(LATEST_LEVEL), |release| release_features::metadata_level(release, LATEST_LEVEL))?;
-    for feature in parsed.values("feature") {
-        let (name, wanted) = release_features::name_and_level(feature)?;
-        if name == METADATA_VERSION {
-            if asked.is_some() {
-                let text = "Use --release-version instead of --feature metadata.version=X to avoid ambiguity.";
-                return Err(Failure::Input(text.into()));
-            }
-            level = wanted;
-            continue;
-        }
-        let mut known: Vec<&str> = FEATURES.iter().map(|feature| feature.name).collect();
-        known.sort_unstable();
-        let unsupported =
-            || Failure::Input(format!("Unsupported feature: {name}. Supported features are: {}", known.join(", ")));
-        FEATURES.iter().find(|feature| feature.name == name).ok_or_else(unsupported)?.check(wanted)?;
+    /// A setting that says something.
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
-    let unknown = || Failure::Input(format!("No {METADATA_VERSION} with feature level {level}"));
-    release_features::metadata_name(level).ok_or_else(unknown)
+
+    fn metadata_dir(&self) -> Option<PathBuf> {
+        self.text("metadata.log.dir").map(PathBuf::from).or_else(|| self.data_dirs().into_iter().next())
+    }
+
+    fn data_dirs(&self) -> Vec<PathBuf> {
+        let dirs = self.text("log.dirs").or(self.text("log.dir")).unwrap_or(DEFAULT_LOG_DIR);
+        dirs.split(',').map(str::trim).filter(|dir| !dir.is_empty()).map(PathBuf::from).collect()
+    }
+
+    /// Sorted, each once.
+    fn dirs(&self) -> Vec<PathBuf> {
+        let mut dirs = self.data_dirs();
+        dirs.extend(self.metadata_dir());
+        dirs.sort();
+        dirs.dedup();
+        dirs
+    }
 }
 
 /// What a broker wrote into a directory.
@@ -155,9 +122,8 @@ impl Meta {
     }
 }
 
-fn info(parsed: &Parsed) -> Outcome {
-    let mut dirs = log_dirs(parsed)?;
-    dirs.sort();
+fn info(config: &Config) -> Outcome {
+    let dirs = config.dirs();
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     let mut first: Option<Meta> = None;
     for dir in &dirs {
