@@ -75,7 +75,8 @@ fn leaf(tree: &mut Tree, name: &str, scope: &mut Scope<'_>) {
         | "session_id"
         | "last_fetch_timestamp"
         | "last_caught_up_timestamp" => sign(&text),
-        "high_watermark" | "log_end_offset" if scope.is_quorum => sign(&text),
+        // A slow start costs Kafka's quorum elections, each of which is an epoch.
+        "high_watermark" | "log_end_offset" | "leader_epoch" if scope.is_quorum => sign(&text),
         "producer_id" if text != "-1" => Tree::atom("<id>"),
         "error_message" | "batch_index_error_message" | "documentation" if !matches!(&*text, "None" | "NONE" | "") => {
             Tree::atom("<words>")
