@@ -8,11 +8,11 @@ use client::{
     ClientError, Cluster, Consumer, FetchedRecord, GroupConfig, GroupConsumer, StartOffset, TopicPartition,
     list_offsets,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, timeout};
 
 use crate::arguments::{ConsumeArgs, ReadArgs};
 use crate::failure::Outcome;
+use crate::interrupts::Interrupts;
 use crate::print::write_record;
 use crate::subscription::Subscription;
 
@@ -171,27 +171,4 @@ async fn before_end(
         *offset = offset.saturating_add(back).max(first.get(place).copied().unwrap_or(0));
     }
     Ok(offsets)
-}
-
-/// Ctrl-C, and what a supervisor sends instead.
-pub(crate) struct Interrupts {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Interrupts {
-    /// # Errors
-    /// When signals cannot be waited for.
-    pub(crate) fn new() -> io::Result<Interrupts> {
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Interrupts { interrupt, terminate })
-    }
-
-    /// Ends when somebody wants us to end.
-    pub(crate) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod doctor;
 mod faces;
 mod failure;
 mod group;
+mod interrupts;
 mod log;
 mod output;
 mod perf;

@@ -12,8 +12,9 @@ use super::flags::{Flag, Parsed, switch, value};
 use super::properties::Properties;
 use super::verifiable_events::{Event, argument_error, number, say_event};
 use super::{BOOTSTRAP_SERVER, connect_with, errors};
-use crate::consume::{Interrupts, LEAVE_TIMEOUT};
+use crate::consume::LEAVE_TIMEOUT;
 use crate::failure::{Failure, Outcome};
+use crate::interrupts::Interrupts;
 
 pub(crate) const FLAGS: &[Flag] = &[
     BOOTSTRAP_SERVER,

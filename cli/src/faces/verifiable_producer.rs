@@ -13,8 +13,8 @@ use super::flags::{Flag, Parsed, value};
 use super::properties::Properties;
 use super::verifiable_events::{Event, argument_error, now_ms, number, say_event};
 use super::{BOOTSTRAP_SERVER, connect_with, errors};
-use crate::consume::Interrupts;
 use crate::failure::{Failure, Outcome};
+use crate::interrupts::Interrupts;
 
 pub(crate) const FLAGS: &[Flag] = &[
     BOOTSTRAP_SERVER,

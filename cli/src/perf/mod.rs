@@ -16,6 +16,7 @@ pub(crate) use self::arguments::PerfVerb;
 use self::arguments::{PerfConsumeArgs, PerfRunArgs};
 use self::progress::Watch;
 use crate::failure::{Failure, Outcome};
+use crate::interrupts::Interrupts;
 
 /// What is filled before it is read, is filled by batches of this size.
 const FILL_BATCH_BYTES: usize = 256 << 10;
@@ -148,16 +149,11 @@ async fn run_file(bootstrap: &str, args: &PerfRunArgs) -> Result<Summary, Failur
 
 async fn carry_out(bootstrap: &str, workload: &Workload, label: &str, is_quiet: bool) -> Result<Summary, Failure> {
     let mut watch = Watch::new(label, is_quiet);
-    let result = load::run(bootstrap, workload, &mut |progress| watch.say(progress), interrupted()).await;
+    // Before there is a topic: whoever ends the program from then on ends a run that cleans up.
+    let mut interrupts = Interrupts::new()?;
+    let result = load::run(bootstrap, workload, &mut |progress| watch.say(progress), interrupts.next()).await;
     watch.end();
     Ok(result?)
-}
-
-/// Completes when somebody presses Ctrl-C.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 fn name(given: Option<&str>) -> Result<String, Failure> {

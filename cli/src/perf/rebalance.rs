@@ -3,8 +3,9 @@
 use load::{Rebalance, Rebalanced};
 
 use super::arguments::PerfRebalanceArgs;
-use super::{interrupted, name};
+use super::name;
 use crate::failure::Outcome;
+use crate::interrupts::Interrupts;
 use crate::output::print_as;
 use crate::table::Table;
 
@@ -20,7 +21,8 @@ pub(super) async fn run(bootstrap: &str, args: &PerfRebalanceArgs) -> Outcome {
             eprintln!("round {} of {}", so_far.one_leaves.len(), args.rounds);
         }
     };
-    let rebalanced = load::rebalance(bootstrap, &wanted, &mut report, interrupted()).await?;
+    let mut interrupts = Interrupts::new()?;
+    let rebalanced = load::rebalance(bootstrap, &wanted, &mut report, interrupts.next()).await?;
     print_as(args.common.output, &rebalanced, text)
 }
 
