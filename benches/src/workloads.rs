@@ -35,7 +35,7 @@ pub(crate) struct Row {
 #[derive(Clone)]
 pub(crate) enum Kind {
     /// Records in and out.
-    Load(Workload),
+    Load(Box<Workload>),
     /// The same, after `backlog` was written and, if it is to be cold, dropped from the page cache.
     CatchUp {
         backlog: Box<Workload>,
@@ -97,7 +97,7 @@ fn timed(partitions: i32, seconds: f64) -> Workload {
 
 fn produce(name: &str, partitions: i32, produce: Produce, seconds: f64) -> Row {
     let workload = Workload { produce: Some(produce), ..timed(partitions, seconds) };
-    Row { name: name.to_owned(), kind: Kind::Load(workload), is_core: false }
+    Row { name: name.to_owned(), kind: Kind::Load(Box::new(workload)), is_core: false }
 }
 
 fn core(row: Row) -> Row {
@@ -129,7 +129,7 @@ fn catch_up(name: &str, bytes: u64, groups: usize, cold: bool) -> Row {
 
 fn end_to_end(name: &str, partitions: i32, from: Produce, to: Consume, seconds: f64) -> Row {
     let workload = Workload { produce: Some(from), consume: Some(to), ..timed(partitions, seconds) };
-    Row { name: name.to_owned(), kind: Kind::Load(workload), is_core: false }
+    Row { name: name.to_owned(), kind: Kind::Load(Box::new(workload)), is_core: false }
 }
 
 fn scene(name: &str, kind: Kind) -> Row {
