@@ -43,6 +43,9 @@ const SETTINGS: &[&str] = &[
     "process_max_fds",
 ];
 
+/// What the kernel counts and no test can make it count: reads that the page cache did not have.
+const MAY_MOVE: &[&str] = &["kafka_server_kafkaserver_linux_disk_read_bytes"];
+
 /// Families, and the samples of each with the values that they had.
 #[derive(Default)]
 struct Seen(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
@@ -107,7 +110,8 @@ async fn every_series_moves_or_is_listed_as_a_constant() {
     let elsewhere = ELSEWHERE.iter().map(|(family, _)| (*family).to_owned());
     let excused: BTreeSet<String> =
         constants().into_iter().chain(elsewhere).chain(SETTINGS.iter().map(|name| (*name).to_owned())).collect();
-    let pretending: Vec<_> = unmoved.difference(&excused).collect();
+    let may_move = |name: &&String| MAY_MOVE.contains(&name.as_str());
+    let pretending: Vec<_> = unmoved.difference(&excused).filter(|name| !may_move(name)).collect();
     assert!(pretending.is_empty(), "never moved, and nobody says why: {pretending:#?}");
     let wrong: Vec<_> = excused.difference(&unmoved).collect();
     assert!(wrong.is_empty(), "listed as constants, and moved or not there: {wrong:#?}");
