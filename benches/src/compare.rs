@@ -47,7 +47,7 @@ impl Options {
 /// Runs all rounds, writes the report after each, and says which bars were not reached.
 ///
 /// # Errors
-/// What keeps the whole from running. A workload that fails is told and left out of its round.
+/// What keeps the whole from running; and, at the end, what could not be measured.
 pub(crate) async fn compare(options: &Options) -> Outcome<()> {
     let has_kafka = options.contenders.iter().any(|who| matches!(who, Contender::Kafka | Contender::Kafka512m));
     tree::prepare(has_kafka)?;
@@ -69,12 +69,18 @@ pub(crate) async fn compare(options: &Options) -> Outcome<()> {
         for contender in order {
             eprintln!("round {} of {}: {}", round + 1, options.rounds, contender.name());
             let directory = scratch.path().join(format!("{round}-{}", contender.name()));
-            let mut take = |workload: &str, numbers: &Numbers| {
-                eprintln!("  {workload}: {}", report::line(numbers));
-                table.add(round, workload, contender, numbers);
+            let mut take = |workload: &str, result: Outcome<Numbers>| match result {
+                Ok(numbers) => {
+                    eprintln!("  {workload}: {}", report::line(&numbers));
+                    table.add(round, workload, contender, &numbers);
+                }
+                Err(error) => {
+                    eprintln!("  FAILED {workload}: {error}");
+                    table.fail(round, contender, &format!("{workload}: {error}"));
+                }
             };
             if let Err(error) = one_round(contender, &directory, &rows, &mut take).await {
-                eprintln!("  {}: {error}", contender.name());
+                take("the whole round", Err(error));
             }
             fs::remove_dir_all(&directory)?;
         }
@@ -82,7 +88,10 @@ pub(crate) async fn compare(options: &Options) -> Outcome<()> {
         eprintln!("{:.0} s so far; {}", begun.elapsed().as_secs_f64(), options.out.join("report.md").display());
     }
     print!("{}", report::verdicts(&table));
-    Ok(())
+    match table.failures() {
+        [] => Ok(()),
+        failures => Err(format!("not everything was measured:\n{}", failures.join("\n")).into()),
+    }
 }
 
 fn touch_pages(directory: &Path) -> Outcome<()> {
@@ -101,20 +110,17 @@ async fn one_round(
     contender: Contender,
     directory: &Path,
     rows: &[Row],
-    take: &mut impl FnMut(&str, &Numbers),
+    take: &mut impl FnMut(&str, Outcome<Numbers>),
 ) -> Outcome<()> {
     fs::create_dir_all(directory)?;
     let running = contender.start(directory)?;
     if contender.is_broker() {
         scenes::first_record(&running.bootstrap).await?;
-        take(workloads::START, &Numbers::from([(Measure::Seconds, age(running.pid)?.as_secs_f64())]));
+        take(workloads::START, Ok(Numbers::from([(Measure::Seconds, age(running.pid)?.as_secs_f64())])));
     }
     let cluster = Cluster::connect(&running.bootstrap, "benches").await?;
     for row in rows.iter().filter(|row| row.is_for(contender)) {
-        match measure(row, &running, &cluster, directory).await {
-            Ok(numbers) => take(&row.name, &numbers),
-            Err(error) => eprintln!("  {}: {error}", row.name),
-        }
+        take(&row.name, measure(row, &running, &cluster, directory).await);
     }
     Ok(())
 }

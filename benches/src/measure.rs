@@ -64,6 +64,7 @@ pub(crate) struct Table {
     workloads: Vec<String>,
     /// By round, since one may have failed.
     values: BTreeMap<(String, Measure, Contender), BTreeMap<usize, f64>>,
+    failures: Vec<String>,
 }
 
 impl Table {
@@ -75,6 +76,16 @@ impl Table {
         for (measure, value) in numbers {
             self.values.entry((workload.to_owned(), *measure, contender)).or_default().insert(round, *value);
         }
+    }
+
+    /// Takes that a contender did not get through a workload, or not through a round.
+    pub(crate) fn fail(&mut self, round: usize, contender: Contender, what: &str) {
+        self.failures.push(format!("round {}: {}: {what}", round + 1, contender.name()));
+    }
+
+    /// What is missing, as lines for a person.
+    pub(crate) fn failures(&self) -> &[String] {
+        &self.failures
     }
 
     pub(crate) fn workloads(&self) -> &[String] {

@@ -24,6 +24,9 @@ pub(super) fn report(setting: &Setting, table: &Table, plots: &[&str]) -> String
         let bars::Verdict { workload, measure, bar, found, .. } = verdict;
         let _ = writeln!(text, "| {workload} | {measure} | {bar} | {found} | {reached} |");
     }
+    if !table.failures().is_empty() {
+        let _ = writeln!(text, "\nNot measured:\n\n- {}", table.failures().join("\n- "));
+    }
     for name in plots {
         let _ = writeln!(text, "\n![{name}]({name})");
     }
