@@ -178,10 +178,12 @@ impl Work {
 
     fn settle(&mut self, frame: bytes::Bytes) -> Result<(), Lost> {
         let (id, answer) = decode::<ProduceResponse>(ProduceRequest::KEY, self.sender.frames.version(), frame)?;
-        let sent = self.in_flight.pop_front().filter(|sent| sent.correlation_id == id).ok_or(GARBLED)?;
         let partition = answer.responses.first().and_then(|topic| topic.partition_responses.first());
         let code = partition.ok_or(GARBLED)?.error_code;
+        // What an answer is not about stays in flight, and is counted with the rest when the connection is given up.
+        let sent = self.in_flight.front().filter(|sent| sent.correlation_id == id).ok_or(GARBLED)?;
         self.count(&sent.due, code, self.sender.clock.now());
+        self.in_flight.pop_front();
         self.is_gapped |= code.is_error() && self.sender.identified_by.is_some();
         Ok(())
     }
@@ -262,8 +264,16 @@ mod tests {
     const RECORDS: u64 = 1000;
     const STALL: Duration = Duration::from_millis(400);
 
-    /// Answers every Produce on one connection; what `answer` says to its number.
+    /// Answers every Produce on one connection; with the code that `answer` says to its number.
     fn responder(answer: impl Fn(usize) -> Option<ErrorCode> + Send + 'static) -> String {
+        responder_of(move |number| {
+            let partition = PartitionProduceResponse { error_code: answer(number)?, ..Default::default() };
+            Some(vec![TopicProduceResponse { partition_responses: vec![partition], ..Default::default() }])
+        })
+    }
+
+    /// Answers every Produce on one connection; what `answer` says to its number.
+    fn responder_of(answer: impl Fn(usize) -> Option<Vec<TopicProduceResponse>> + Send + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         std::thread::spawn(move || {
@@ -271,10 +281,8 @@ mod tests {
             for stream in listener.incoming() {
                 while let Some(id) = next_request(stream.as_ref().unwrap()) {
                     number += 1;
-                    let Some(error_code) = answer(number) else { break };
-                    let partition = PartitionProduceResponse { error_code, ..Default::default() };
-                    let topic = TopicProduceResponse { partition_responses: vec![partition], ..Default::default() };
-                    let answer = ProduceResponse { responses: vec![topic], ..Default::default() };
+                    let Some(responses) = answer(number) else { break };
+                    let answer = ProduceResponse { responses, ..Default::default() };
                     let frame = encode_response(ProduceRequest::KEY, VERSION, id, &answer).concat();
                     if stream.as_ref().unwrap().write_all(&frame).is_err() {
                         break;
@@ -357,5 +365,17 @@ mod tests {
         assert!((1..=5).contains(&lost), "{:?}", counts.errors);
         assert_eq!(counts.records + counts.error_count(), RECORDS);
         assert_eq!(counts.latency.len(), counts.records);
+    }
+
+    #[tokio::test]
+    async fn what_an_answer_says_nothing_of_is_counted_as_lost() {
+        let address = responder_of(|number| {
+            let partition = PartitionProduceResponse::default();
+            let topic = TopicProduceResponse { partition_responses: vec![partition], ..Default::default() };
+            Some(if number == 500 { Vec::new() } else { vec![topic] })
+        });
+        let counts = measure(address).await;
+        assert!(counts.errors["answer cannot be read"] >= 1, "{:?}", counts.errors);
+        assert_eq!(counts.records + counts.error_count(), RECORDS);
     }
 }
