@@ -26,6 +26,8 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// Before the next attempt after an error; so many errors in a row end it.
 const PAUSE: Duration = Duration::from_millis(100);
 const ERRORS_MAX: u32 = 300;
+/// In the count of errors.
+const UNREADABLE: &str = "records cannot be read";
 /// One batch may unpack to this many bytes.
 const BATCH_MAX_BYTES: usize = 256 << 20;
 
@@ -106,7 +108,7 @@ impl Reader {
         let now = self.clock.now();
         let mut brought = Brought::default();
         if answer.error_code.is_error() {
-            self.fail(&mut brought, answer.error_code);
+            self.fail(&mut brought, &answer.error_code.to_string());
         }
         for data in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
             self.take(data, &mut brought);
@@ -146,7 +148,7 @@ impl Reader {
 
     fn take(&mut self, data: PartitionData, brought: &mut Brought) {
         if data.error_code.is_error() {
-            self.fail(brought, data.error_code);
+            self.fail(brought, &data.error_code.to_string());
         }
         let found = self.places.iter_mut().find(|place| place.partition == data.partition_index);
         let Some(place) = found else { return };
@@ -154,10 +156,14 @@ impl Reader {
             // What retention has taken meanwhile is not there to be read any more.
             place.offset = place.offset.max(data.log_start_offset);
         }
+        let (from, mut is_unreadable) = (place.offset, false);
         let records: Bytes = data.records.map(|records| records.into_bytes()).unwrap_or_default();
         for batch in batches(&records) {
-            // A broker may cut the last batch short; it comes again.
-            let Ok(batch) = batch else { break };
+            let Ok(batch) = batch else {
+                // A broker may cut the last batch short; it comes again. At the front it would come for ever.
+                is_unreadable = place.offset == from;
+                break;
+            };
             // A batch comes whole, also when the wanted offset is in its middle.
             let before = (place.offset - batch.base_offset()).max(0) as u64;
             let count = u64::from(batch.record_count().max(0) as u32);
@@ -173,14 +179,70 @@ impl Reader {
             }
             place.offset = place.offset.max(batch.next_offset());
         }
+        if is_unreadable {
+            self.fail(brought, UNREADABLE);
+        }
     }
 
-    fn fail(&self, brought: &mut Brought, code: ErrorCode) {
+    fn fail(&self, brought: &mut Brought, reason: &str) {
         brought.has_failed = true;
-        self.meter.fetch_failed(&code.to_string(), self.clock.now());
+        self.meter.fetch_failed(reason, self.clock.now());
     }
 
     fn drop_finished(&mut self) {
         self.places.retain(|place| place.until.is_none_or(|until| place.offset < until));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Uuid;
+    use protocol::records::BatchBuilder;
+    use protocol::wire::Records;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::tally::Tally;
+
+    fn batch(base: i64) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(base);
+        builder.append(7, None, Some(b"value"), &[]);
+        builder.build().to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_cannot_be_read_is_an_error_unless_it_is_the_end_of_an_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let clock = Arc::new(Clock::new());
+        let tally = Tally::new(&clock);
+        let mut reader = Reader {
+            link: Link::connect(&address).await.unwrap(),
+            address,
+            topic: Arc::new(TopicMetadata {
+                name: "t".into(),
+                id: Uuid::ZERO,
+                is_internal: false,
+                partitions: Vec::new(),
+            }),
+            version: 12,
+            places: vec![Place { partition: 0, offset: 0, until: None }],
+            fetching: Fetching::default(),
+            mark: None,
+            meter: tally.meter(0),
+            clock,
+        };
+        let mut cut = batch(1);
+        cut.pop();
+        let mut take = |bytes: Vec<u8>| {
+            let mut brought = Brought::default();
+            let records = Some(Records::from(Bytes::from(bytes)));
+            reader.take(PartitionData { records, ..Default::default() }, &mut brought);
+            (brought.records, brought.has_failed, reader.places[0].offset, tally.drain().0.errors)
+        };
+        let (records, has_failed, offset, errors) = take([batch(0), cut.clone()].concat());
+        assert_eq!((records, has_failed, offset, errors.len()), (1, false, 1, 0));
+        let (records, has_failed, offset, errors) = take(cut);
+        assert_eq!((records, has_failed, offset, errors[UNREADABLE]), (0, true, 1, 1));
     }
 }
