@@ -10,6 +10,8 @@ use protocol::records::Codec;
 pub(crate) const CONNECTIONS_MAX: usize = 10_000;
 /// Bytes that a run may hold: batches being written, answers being read.
 pub(crate) const MEMORY_MAX: u64 = 4 << 30;
+/// What a connection holds for each of its keys, bytes.
+const KEY_MEMORY: u64 = 64;
 /// A record that tells when it was due begins with so many bytes of it.
 pub(crate) const STAMP_BYTES: usize = 16;
 /// The largest value, batch and answer, bytes.
@@ -212,7 +214,7 @@ impl Workload {
         let bytes = self.memory_bytes();
         if bytes > MEMORY_MAX {
             return refuse(format!(
-                "this may take {} MiB of memory, and {} are allowed: fewer connections, smaller batches or fetches",
+                "this may take {} MiB of memory, and {} are allowed: fewer connections or keys, smaller batches or fetches",
                 bytes >> 20,
                 MEMORY_MAX >> 20
             ));
@@ -229,7 +231,8 @@ impl Workload {
                 Values::Random { bytes, pool, .. } => bytes.saturating_mul(pool),
                 Values::Fixed(_) => 0,
             };
-            (produce.connections as u64).saturating_mul((3 * batch).saturating_add(pool as u64))
+            let keys = u64::from(produce.keys) * KEY_MEMORY;
+            (produce.connections as u64).saturating_mul((3 * batch).saturating_add(pool as u64).saturating_add(keys))
         });
         let reading = self.consume.map_or(0, |consume| {
             let answer = u64::from(consume.fetching.max_bytes.unsigned_abs());
@@ -277,5 +280,36 @@ impl Values {
             Values::Random { bytes, .. } => *bytes,
             Values::Fixed(bytes) => bytes.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_count_as_memory() {
+        let of_keys = |keys| Workload {
+            topics: Topics { names: vec!["t".into()], create: None, keep: false },
+            produce: Some(Produce {
+                connections: 1,
+                values: Values::random(100, 1.0),
+                keys,
+                batch_bytes: 1 << 14,
+                linger: Duration::ZERO,
+                acks: Acks::All,
+                codec: Codec::None,
+                idempotent: false,
+                rate: None,
+                in_flight: 1,
+                pre_encoded: false,
+            }),
+            consume: None,
+            warmup: Duration::ZERO,
+            length: Length::Records(1),
+        };
+        of_keys(1_000_000).check().unwrap();
+        let refused = of_keys(u32::MAX).check().unwrap_err().to_string();
+        assert!(refused.contains("MiB of memory"), "{refused}");
     }
 }
