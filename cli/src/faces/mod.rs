@@ -157,7 +157,7 @@ pub(crate) fn broker(call: &FaceCall) -> Result<Option<(PathBuf, Vec<String>)>, 
     let start = |parsed: &Parsed| {
         let broker = server_start::broker(parsed)?;
         match parsed.has("daemon") {
-            true => server_start::start_in_background(&call.arguments).map(|()| None),
+            true => server_start::start_in_background(parsed).map(|()| None),
             false => Ok(Some(broker)),
         }
     };

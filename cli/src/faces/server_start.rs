@@ -40,21 +40,20 @@ pub(crate) fn broker(parsed: &Parsed) -> Result<(PathBuf, Vec<String>), Failure>
     }
 }
 
-/// Runs the same command line without `-daemon` in a process of its own, which nobody waits for. What it says goes to a
-/// file; as with Kafka's script, whether it came up is for its reader to see.
+/// Runs the same broker in a process of its own, which nobody waits for. What it says goes to a file; as with Kafka's
+/// script, whether it came up is for its reader to see.
 ///
 /// # Errors
 /// When the file or the process cannot be made.
-pub(crate) fn start_in_background(arguments: &[String]) -> Outcome {
+pub(crate) fn start_in_background(parsed: &Parsed) -> Outcome {
     let logs = std::env::var_os("LOG_DIR").map_or_else(|| PathBuf::from("logs"), PathBuf::from);
     let path = logs.join("kafkaServer.out");
     let unwritable = |error| Failure::Input(format!("{}: {error}; $LOG_DIR says where else it can be", path.display()));
     std::fs::create_dir_all(&logs).map_err(unwritable)?;
     let out = File::create(&path).map_err(unwritable)?;
-    let kept = arguments.iter().filter(|argument| argument.trim_start_matches('-') != "daemon");
     Command::new(std::env::current_exe()?)
         .arg("kafka-server-start")
-        .args(kept)
+        .args(in_foreground(parsed))
         .stdin(Stdio::null())
         .stderr(out.try_clone()?)
         .stdout(out)
@@ -62,6 +61,13 @@ pub(crate) fn start_in_background(arguments: &[String]) -> Outcome {
         .process_group(0)
         .spawn()?;
     Ok(())
+}
+
+/// The command line of the process in the background: what was understood of this one, so that no way to write `--daemon`
+/// gets there, where it would start one more.
+fn in_foreground(parsed: &Parsed) -> Vec<&str> {
+    let settings = parsed.values("override").flat_map(|setting| ["--override", setting]);
+    settings.chain(["--"]).chain(parsed.words.iter().map(String::as_str)).collect()
 }
 
 /// Asks every broker of this user on this machine to stop: in a container there is one.
@@ -106,6 +112,21 @@ fn is_broker(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_process_in_the_background_starts_no_other_one() {
+        let flags: Vec<&Flag> = FLAGS.iter().collect();
+        let parsed = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            Parsed::parse(&flags, &words).unwrap()
+        };
+        for written in ["-daemon", "--daemon", "--daem", "-d"] {
+            let asked = parsed(&[written, "-name", "daemon", "server.properties", "--override", "a=b"]);
+            let started = parsed(&in_foreground(&asked));
+            assert!(asked.has("daemon") && !started.has("daemon"), "{written}");
+            assert_eq!(broker(&started).unwrap(), broker(&asked).unwrap(), "{written}");
+        }
+    }
 
     #[test]
     fn a_broker_is_told_from_a_tool() {
