@@ -36,6 +36,8 @@ const NOT_YET: [&str; 3] = ["print-metrics", "transactional-id", "transaction-du
 /// Bytes and records of a batch, as Kafka's producer has them by default.
 const BATCH_BYTES: usize = 16 << 10;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+/// A year.
+const SECONDS_MAX: f64 = 31_536_000.0;
 
 /// What is to be written.
 struct Load {
@@ -67,7 +69,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
         Some("0") => Producer::new(&cluster, Acks::None, codec(&mut settings)?),
         Some(other) => return Err(Failure::Usage(format!("acks={other}: all, 1 or 0"))),
     };
-    let batch_bytes = settings.take("batch.size").and_then(|size| size.parse().ok()).unwrap_or(BATCH_BYTES);
+    let batch_bytes = batch_bytes(&mut settings)?;
     settings.mention_unused("kafka-producer-perf-test");
     let topic = cluster.topic_or_create(topic_name).await?;
     let per_batch = (batch_bytes / load.payload.usual_bytes().max(1)).clamp(1, 10_000) as u64;
@@ -79,7 +81,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
         let until = if written < load.warmup { load.warmup } else { load.records };
         let count = per_batch.min(until - written);
         if let Some(throughput) = load.throughput {
-            sleep_until(report.begun + Duration::from_secs_f64(written as f64 / throughput)).await;
+            sleep_until(due(report.begun, written as f64 / throughput)).await;
         }
         let records = records(&load, written, count);
         let sent = Instant::now();
@@ -92,10 +94,21 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
     report.total()
 }
 
+/// A moment so many seconds later. Nobody sees one that is more than a year away.
+fn due(begun: Instant, seconds: f64) -> Instant {
+    begun + Duration::from_secs_f64(seconds.min(SECONDS_MAX))
+}
+
 fn codec(settings: &mut Properties) -> Result<Codec, Failure> {
     let name = settings.take("compression.type").unwrap_or_else(|| "none".into());
     Codec::from_name(&name)
         .ok_or_else(|| Failure::Usage(format!("compression.type={name}: none, gzip, snappy, lz4 or zstd")))
+}
+
+fn batch_bytes(settings: &mut Properties) -> Result<usize, Failure> {
+    let Some(size) = settings.take("batch.size") else { return Ok(BATCH_BYTES) };
+    let invalid = |_| Failure::Input(format!("Invalid value {size} for configuration batch.size: a number of bytes"));
+    size.trim().parse().map_err(invalid)
 }
 
 fn load(parsed: &Parsed) -> Result<Load, Failure> {
@@ -206,5 +219,27 @@ impl Report {
     fn total(&self) -> Outcome {
         say(&self.all.summary("records"))?;
         self.steady.iter().try_for_each(|steady| say(&steady.summary("steady state records")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_size_that_is_no_number_is_refused() {
+        let read = |setting: &[&str]| batch_bytes(&mut Properties::default().add(setting.iter().copied()).unwrap());
+        assert_eq!((read(&[]).unwrap(), read(&["batch.size=100"]).unwrap()), (BATCH_BYTES, 100));
+        for wrong in ["batch.size=16k", "batch.size=-1", "batch.size="] {
+            let refused = read(&[wrong]).unwrap_err().to_string();
+            assert!(refused.contains("batch.size"), "{wrong}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_record_may_be_due_at_any_time() {
+        let begun = Instant::now();
+        assert_eq!(due(begun, 0.5) - begun, Duration::from_millis(500));
+        assert!([1e18, f64::MAX, f64::INFINITY].iter().all(|seconds| due(begun, *seconds) > begun));
     }
 }
