@@ -11,6 +11,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 const DEPTH_MAX: usize = 64;
 /// Nodes in one file, with each use of an anchor counted whole: a few lines of anchors can unfold to billions.
 const NODES_MAX: usize = 200_000;
+/// So many bytes of a text that an anchor repeats count as one more node.
+const NODE_BYTES: usize = 64;
 
 /// A value and where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,9 +149,10 @@ impl Builder {
 /// How many nodes a use of an anchor adds.
 fn count(node: &Node) -> usize {
     1 + match &node.value {
-        Value::Null | Value::Text(_) => 0,
+        Value::Null => 0,
+        Value::Text(text) => text.len() / NODE_BYTES,
         Value::List(items) => items.iter().map(count).sum(),
-        Value::Map(entries) => entries.iter().map(|(_, node)| count(node)).sum(),
+        Value::Map(entries) => entries.iter().map(|(key, node)| key.len() / NODE_BYTES + count(node)).sum(),
     }
 }
 
@@ -201,5 +204,15 @@ mod tests {
         assert!(documents(&"[".repeat(65)).unwrap_err().reason.contains("64 lists"));
         assert!(documents(&"[".repeat(100_000)).is_err());
         assert_eq!(documents("").unwrap(), []);
+    }
+
+    #[test]
+    fn a_long_text_cannot_be_repeated_without_end() {
+        let long = "x".repeat(100_000);
+        let times = |times: usize| documents(&format!("- &a {long}\n{}", "- *a\n".repeat(times)));
+        times(100).unwrap();
+        assert!(times(1000).unwrap_err().reason.contains("values in one file"));
+        let keys = format!("- &a {{? {long} : 1}}\n{}", "- *a\n".repeat(1000));
+        assert!(documents(&keys).unwrap_err().reason.contains("values in one file"));
     }
 }
