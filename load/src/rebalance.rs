@@ -10,7 +10,7 @@ use tokio::time::{interval, timeout};
 
 use crate::CLIENT_ID;
 use crate::crew::random_u64;
-use crate::topics::{delete, prepare};
+use crate::topics::{cleaned, prepare};
 use crate::workload::{CONNECTIONS_MAX, LoadError, Topics};
 
 /// How often a member looks whether its group has changed, and the observer whether it has settled.
@@ -86,10 +86,8 @@ pub async fn rebalance(
         result = rounds => result.map(|()| false),
         () = stop => Ok(true),
     };
-    if !wanted.topics.keep {
-        delete(&cluster, &prepared.made).await?;
-    }
-    rebalanced.interrupted = result?;
+    rebalanced.interrupted =
+        if wanted.topics.keep { result? } else { cleaned(&cluster, &prepared.made, result).await? };
     Ok(rebalanced)
 }
 

@@ -17,7 +17,7 @@ use crate::member::Member;
 use crate::reader::Reader;
 use crate::summary::{Latency, Pace, Side, Summary};
 use crate::tally::{Counts, Tally};
-use crate::topics::{delete, prepare};
+use crate::topics::{cleaned, delete, prepare};
 use crate::workload::{Consume, Length, LoadError, Workload};
 
 /// Between the moment that everything is ready and the first record.
@@ -83,13 +83,7 @@ pub async fn run(
         mark: if is_timed { Some(random_u64()?.to_be_bytes()) } else { None },
     };
     let result = carry_out(&site, workload, report, stop).await;
-    let cleaned = match workload.topics.keep {
-        true => Ok(()),
-        false => delete(&cluster, &prepared.made).await,
-    };
-    let summary = result?;
-    cleaned?;
-    Ok(summary)
+    if workload.topics.keep { result } else { cleaned(&cluster, &prepared.made, result).await }
 }
 
 /// Deletes topics that a run has made and left there.

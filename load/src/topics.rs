@@ -27,12 +27,22 @@ pub(crate) struct Prepared {
 /// Finds the topics of a run, and makes those that are not there if it is to.
 pub(crate) async fn prepare(cluster: &Cluster, wanted: &Topics) -> Result<Prepared, LoadError> {
     let mut prepared = Prepared { topics: Vec::new(), made: Vec::new() };
-    let found = find_all(cluster, wanted, &mut prepared).await;
-    if let Err(failure) = found {
-        delete(cluster, &prepared.made).await?;
-        return Err(failure);
+    match find_all(cluster, wanted, &mut prepared).await {
+        Ok(()) => Ok(prepared),
+        Err(failure) => cleaned(cluster, &prepared.made, Err(failure)).await,
     }
-    Ok(prepared)
+}
+
+/// Deletes the topics that a run has made. Of two failures the run's is told: the other often only follows from it.
+pub(crate) async fn cleaned<T>(
+    cluster: &Cluster,
+    made: &[String],
+    result: Result<T, LoadError>,
+) -> Result<T, LoadError> {
+    let deleted = delete(cluster, made).await;
+    let value = result?;
+    deleted?;
+    Ok(value)
 }
 
 async fn find_all(cluster: &Cluster, wanted: &Topics, prepared: &mut Prepared) -> Result<(), LoadError> {
