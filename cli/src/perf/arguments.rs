@@ -83,20 +83,12 @@ pub(crate) struct PerfConsumeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PerfEndToEndArgs {
     #[command(flatten)]
-    pub(crate) topic: TopicArgs,
-    #[command(flatten)]
-    pub(crate) records: RecordArgs,
-    #[command(flatten)]
-    pub(crate) batches: BatchArgs,
+    pub(crate) write: PerfProduceArgs,
     #[command(flatten)]
     pub(crate) readers: ReaderArgs,
     /// Let consumers begin when so much is there for them
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = bytes, conflicts_with = "join")]
     pub(crate) backlog: usize,
-    #[command(flatten)]
-    pub(crate) length: LengthArgs,
-    #[command(flatten)]
-    pub(crate) common: CommonArgs,
 }
 
 #[derive(Debug, Args)]
@@ -263,7 +255,7 @@ impl PerfVerb {
         match self {
             PerfVerb::Produce(args) => &args.common,
             PerfVerb::Consume(args) => &args.common,
-            PerfVerb::EndToEnd(args) => &args.common,
+            PerfVerb::EndToEnd(args) => &args.write.common,
             PerfVerb::Run(args) => &args.common,
             PerfVerb::Rebalance(args) => &args.common,
         }

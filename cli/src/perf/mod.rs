@@ -10,10 +10,10 @@ mod report;
 
 use std::path::Path;
 
-use load::{Length, LoadError, Produce, Start, Summary, Values, Workload};
+use load::{Consume, Length, LoadError, Produce, Start, Summary, Values, Workload};
 
 pub(crate) use self::arguments::PerfVerb;
-use self::arguments::{PerfConsumeArgs, PerfRunArgs};
+use self::arguments::{PerfConsumeArgs, PerfProduceArgs, PerfRunArgs};
 use self::progress::Watch;
 use crate::failure::{Failure, Outcome};
 use crate::interrupts::Interrupts;
@@ -40,25 +40,10 @@ pub(crate) fn threads(verb: &PerfVerb) -> usize {
 pub(crate) async fn run(bootstrap: &str, verb: &PerfVerb) -> Outcome {
     let is_quiet = verb.common().quiet;
     let summary = match verb {
-        PerfVerb::Produce(args) => {
-            let workload = Workload {
-                topics: args.topic.topics(&name(args.topic.topic.as_deref())?, true),
-                produce: Some(args.records.produce(&args.batches)?),
-                consume: None,
-                warmup: args.length.warmup(),
-                length: args.length.length(),
-            };
-            carry_out(bootstrap, &workload, "", is_quiet).await?
-        }
+        PerfVerb::Produce(args) => carry_out(bootstrap, &writing(args, None)?, "", is_quiet).await?,
         PerfVerb::EndToEnd(args) => {
-            let workload = Workload {
-                topics: args.topic.topics(&name(args.topic.topic.as_deref())?, true),
-                produce: Some(args.records.produce(&args.batches)?),
-                consume: Some(args.readers.consume(Start::Latest, args.backlog)),
-                warmup: args.length.warmup(),
-                length: args.length.length(),
-            };
-            carry_out(bootstrap, &workload, "", is_quiet).await?
+            let read = args.readers.consume(Start::Latest, args.backlog);
+            carry_out(bootstrap, &writing(&args.write, Some(read))?, "", is_quiet).await?
         }
         PerfVerb::Consume(args) => consume(bootstrap, args).await?,
         PerfVerb::Run(args) => run_file(bootstrap, args).await?,
@@ -66,6 +51,17 @@ pub(crate) async fn run(bootstrap: &str, verb: &PerfVerb) -> Outcome {
     };
     report::print(verb.common().output, &summary)?;
     report::verdict(&summary)
+}
+
+/// Writes as told, beside whoever reads.
+fn writing(args: &PerfProduceArgs, consume: Option<Consume>) -> Result<Workload, Failure> {
+    Ok(Workload {
+        topics: args.topic.topics(&name(args.topic.topic.as_deref())?, true),
+        produce: Some(args.records.produce(&args.batches)?),
+        consume,
+        warmup: args.length.warmup(),
+        length: args.length.length(),
+    })
 }
 
 async fn consume(bootstrap: &str, args: &PerfConsumeArgs) -> Result<Summary, Failure> {
