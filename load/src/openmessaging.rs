@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use saphyr_parser::{Event, Parser};
 
-use crate::workload::{Consume, Fetching, Length, LoadError, NewTopic, Produce, Start, Topics, Values, Workload};
+use crate::workload::{
+    Consume, Fetching, Length, LoadError, NewTopic, Produce, RATE_MAX, Start, Topics, Values, Workload,
+};
 
 /// Different keys, as that benchmark has them.
 const KEYS: u32 = 10_000;
@@ -177,7 +179,7 @@ impl OpenMessaging {
             "subscriptionsPerTopic" => self.subscriptions_per_topic = number(key, value, 0.0..=1e6)? as usize,
             "consumerPerSubscription" => self.consumer_per_subscription = number(key, value, 0.0..=1e6)? as usize,
             "producersPerTopic" => self.producers_per_topic = number(key, value, 0.0..=1e6)? as usize,
-            "producerRate" => self.producer_rate = number(key, value, 0.0..=1e12)?,
+            "producerRate" => self.producer_rate = number(key, value, 0.0..=RATE_MAX)?,
             "consumerBacklogSizeGB" => self.consumer_backlog_size_gb = number(key, value, 0.0..=1e6)?,
             "testDurationMinutes" => self.test_duration = minutes(key, value)?,
             "warmupDurationMinutes" => self.warmup_duration = minutes(key, value)?,

@@ -10,6 +10,8 @@ use protocol::records::Codec;
 pub(crate) const CONNECTIONS_MAX: usize = 10_000;
 /// Bytes that a run may hold: batches being written, answers being read.
 pub(crate) const MEMORY_MAX: u64 = 4 << 30;
+/// The most records a second: beyond it, so many are due in a nanosecond that their numbers are no longer exact.
+pub(crate) const RATE_MAX: f64 = 1e12;
 /// What a connection holds for each of its keys, bytes.
 const KEY_MEMORY: u64 = 64;
 /// A record that tells when it was due begins with so many bytes of it.
@@ -249,8 +251,10 @@ impl Produce {
             format!("records and batches have 1 to {BYTES_MAX} bytes")
         } else if is_stamped && bytes < STAMP_BYTES {
             format!("to be timed end to end, a record needs at least {STAMP_BYTES} bytes")
-        } else if self.rate.is_some_and(|rate| rate.is_nan() || rate <= 0.0) {
-            "a rate is more than 0 records a second; leave it out for as many as possible".into()
+        } else if self.rate.is_some_and(|rate| !(f64::MIN_POSITIVE..=RATE_MAX).contains(&rate)) {
+            format!(
+                "a rate is more than 0 and at most {RATE_MAX:e} records a second; leave it out for as many as possible"
+            )
         } else if self.in_flight == 0 {
             "at least 1 request has to be in flight".into()
         } else if self.idempotent && (self.acks != Acks::All || self.in_flight > 5) {
@@ -287,9 +291,8 @@ impl Values {
 mod tests {
     use super::*;
 
-    #[test]
-    fn keys_count_as_memory() {
-        let of_keys = |keys| Workload {
+    fn producing(rate: Option<f64>, keys: u32) -> Workload {
+        Workload {
             topics: Topics { names: vec!["t".into()], create: None, keep: false },
             produce: Some(Produce {
                 connections: 1,
@@ -300,16 +303,31 @@ mod tests {
                 acks: Acks::All,
                 codec: Codec::None,
                 idempotent: false,
-                rate: None,
+                rate,
                 in_flight: 1,
                 pre_encoded: false,
             }),
             consume: None,
             warmup: Duration::ZERO,
             length: Length::Records(1),
-        };
-        of_keys(1_000_000).check().unwrap();
-        let refused = of_keys(u32::MAX).check().unwrap_err().to_string();
+        }
+    }
+
+    #[test]
+    fn keys_count_as_memory() {
+        producing(None, 1_000_000).check().unwrap();
+        let refused = producing(None, u32::MAX).check().unwrap_err().to_string();
         assert!(refused.contains("MiB of memory"), "{refused}");
+    }
+
+    #[test]
+    fn a_rate_that_nobody_could_count_is_refused() {
+        for rate in [1e-3, 1e6, RATE_MAX] {
+            producing(Some(rate), 0).check().unwrap();
+        }
+        for rate in [f64::NAN, -1.0, 0.0, 1e300, f64::INFINITY] {
+            let refused = producing(Some(rate), 0).check().unwrap_err().to_string();
+            assert!(refused.contains("a rate is more than 0"), "{rate}: {refused}");
+        }
     }
 }
