@@ -131,12 +131,11 @@ fn write_requests(view: &View<'_>, out: &mut Exposition<'_>) {
 
 fn write_groups(view: &View<'_>, out: &mut Exposition<'_>) {
     let groups = &view.groups.groups;
-    let consumed: Vec<Vec<Consumed<'_>>> =
-        groups.iter().map(|(id, group)| consumed(view, id, group).collect()).collect();
     let limit = view.broker.config().metrics_partitions_max;
     let name = "redpanda_kafka_consumer_group_committed_offset";
     out.family(name, Gauge, "The committed offset.");
-    for one in consumed.iter().flatten().filter(|one| one.committed >= 0).take(limit) {
+    let of_all = groups.iter().flat_map(|(id, group)| consumed(view, id, group));
+    for one in of_all.filter(|one| one.committed >= 0).take(limit) {
         let labels = [
             ("redpanda_group", Text(one.group)),
             ("redpanda_topic", Text(&one.topic.name)),
@@ -144,8 +143,8 @@ fn write_groups(view: &View<'_>, out: &mut Exposition<'_>) {
         ];
         out.sample(name, &labels, one.committed);
     }
-    let lags = |of_group: &[Consumed<'_>]| of_group.iter().filter_map(|one| one.lag).map(|lag| lag.max(0)).collect();
-    let lags: Vec<Vec<i64>> = consumed.iter().map(|of_group| lags(of_group)).collect();
+    // Two numbers of each group are kept, not one for each partition that it reads.
+    let behind: Vec<(i64, i64)> = groups.iter().map(|(id, group)| most_and_sum(consumed(view, id, group))).collect();
     let mut family = |what: &str, help: &str, values: &mut dyn Iterator<Item = i64>| {
         let name = format!("redpanda_kafka_consumer_group_{what}");
         out.family(&name, Gauge, help);
@@ -156,11 +155,16 @@ fn write_groups(view: &View<'_>, out: &mut Exposition<'_>) {
     let (members, topics) = (groups.values().map(|g| g.members), groups.values().map(|g| g.committed.len()));
     family("consumers", "Members of the group.", &mut members.map(|count| count as i64));
     family("topics", "Topics with a committed offset.", &mut topics.map(|count| count as i64));
-    let (most, sums) = (lags.iter().map(|lags| lags.iter().copied().max()), lags.iter().map(|lags| lags.iter().sum()));
     family(
         "lag_max",
         "Records by which the group is behind where it is furthest.",
-        &mut most.map(Option::unwrap_or_default),
+        &mut behind.iter().map(|(most, _)| *most),
     );
-    family("lag_sum", "Records by which the group is behind.", &mut { sums });
+    family("lag_sum", "Records by which the group is behind.", &mut behind.iter().map(|(_, sum)| *sum));
+}
+
+/// How far a group is behind: where it is furthest, and in all. A partition without a commit counts for nothing.
+fn most_and_sum<'a>(consumed: impl Iterator<Item = Consumed<'a>>) -> (i64, i64) {
+    let lags = consumed.filter_map(|one| one.lag).map(|lag| lag.max(0));
+    lags.fold((0, 0), |(most, sum), lag| (most.max(lag), sum + lag))
 }
