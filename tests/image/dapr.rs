@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::podman::{Container, DEADLINE, READY, Wanted, image};
+use crate::podman::{Container, DEADLINE, READY, Wanted, image, skip};
 
 /// As little as anybody gives a pod.
 const SMALL: &[&str] = &["--memory", "64m", "--cpus", "0.1", "--read-only", "--read-only-tmpfs=false"];
@@ -38,7 +38,7 @@ fn dapr_publishes_and_receives_a_thousand_events_at_a_tenth_of_a_processor() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dapr");
     let program = match program(&directory) {
         Ok(program) => program,
-        Err(reason) => return println!("skipped: {reason}"),
+        Err(reason) => return skip(&reason),
     };
     assert!(program.is_file());
     let broker = Container::run(image, &Wanted { options: SMALL, ..Wanted::default() });

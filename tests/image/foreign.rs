@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::podman::{DEADLINE, READY};
+use crate::podman::{DEADLINE, READY, skip};
 
 /// `e_machine` of a program for the machine that the emulator emulates.
 fn machine(emulator: &str) -> [u8; 2] {
@@ -75,7 +75,7 @@ fn foreign_programs_run_in_an_emulator() {
         assert_eq!((&bytes[..4], &bytes[18..20]), (&b"\x7fELF"[..], &machine(&emulator)[..]), "{program}");
     }
     if Command::new(&emulator).arg("--version").stdout(Stdio::null()).status().is_err() {
-        return println!("skipped: {emulator} is not installed");
+        return skip(&format!("{emulator} is not installed"));
     }
     let image = Emulated { emulator, root };
     assert_eq!(image.run(&["busybox", "echo", "it runs"], None), "it runs\n");
