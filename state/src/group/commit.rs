@@ -66,8 +66,17 @@ pub(super) fn commit_in_transaction(
     }
     let (producer_id, producer_epoch) = (request.producer_id, request.producer_epoch);
     let mut committed = entry.map_or(0, GroupEntry::offset_count);
+    let mut pending = entry.map_or(0, |entry| entry.offsets.pending_len());
     store(request.topics, turn, |topic, partition, turn| {
         let value = value_of(topic, partition, None, turn)?;
+        // Each transaction has a copy of its own, also of an offset that the group has already.
+        let index = partition.partition_index;
+        if !entry.is_some_and(|entry| entry.offsets.is_pending_of(producer_id, &topic.name, index)) {
+            if pending >= turn.config.max_offsets_per_group {
+                return Err(ErrorCode::POLICY_VIOLATION);
+            }
+            pending += 1;
+        }
         admit(entry, topic, partition, &mut committed, turn)?;
         let key = key_of(&request.group_id, &topic.name, partition.partition_index);
         turn.totals.offset_commits += 1;

@@ -23,7 +23,8 @@ pub struct GroupConfig {
     pub max_groups: usize,
     /// Member ids handed out and not yet used, in one group. One more is refused with GROUP_MAX_SIZE_REACHED.
     pub max_pending_members: usize,
-    /// Committed and transactionally pending offsets of one group. One more is refused with POLICY_VIOLATION.
+    /// Offsets of one group, committed or pending in a transaction; and pending ones of all its transactions, each for
+    /// itself. One more is refused with POLICY_VIOLATION.
     pub max_offsets_per_group: usize,
     /// Members and pending members of all groups together. One more is refused with GROUP_MAX_SIZE_REACHED.
     pub max_members: usize,

@@ -71,6 +71,12 @@ impl GroupOffsets {
             .flat_map(|partitions| partitions.keys().copied())
     }
 
+    /// Whether this producer's open transaction may change this offset.
+    pub(crate) fn is_pending_of(&self, producer_id: i64, topic: &str, partition: i32) -> bool {
+        let offsets = self.pending.get(&producer_id).and_then(|offsets| offsets.get(topic));
+        offsets.is_some_and(|found| found.contains_key(&partition))
+    }
+
     /// Whether an open transaction may change this offset.
     pub(crate) fn is_unstable(&self, topic: &str, partition: i32) -> bool {
         self.pending.values().any(|offsets| offsets.get(topic).is_some_and(|found| found.contains_key(&partition)))

@@ -3,9 +3,13 @@
 use super::*;
 
 fn in_transaction(shell: &mut Shell, committer: Committer, offset: i64) -> ErrorCode {
+    in_transaction_of(7, shell, committer, offset)
+}
+
+fn in_transaction_of(producer_id: i64, shell: &mut Shell, committer: Committer, offset: i64) -> ErrorCode {
     let request = TxnOffsetCommitRequest {
         group_id: "g".into(),
-        producer_id: 7,
+        producer_id,
         producer_epoch: 2,
         committer,
         topics: vec![commit_topic("t", 0, offset)],
@@ -73,4 +77,15 @@ fn deleting_the_group_ends_what_was_pending() {
     end(&mut shell, true);
     assert_eq!(shell.fetch("g", "t", 0, true), (-1, ErrorCode::NONE));
     assert_eq!(shell.machine.counts(), GroupCounts::default());
+}
+
+#[test]
+fn transactions_together_have_a_limit_even_for_one_offset() {
+    let mut shell = Shell::with(GroupConfig { max_offsets_per_group: 2, ..GroupConfig::default() });
+    shell.commit(commit("g", "t", 0, 1));
+    let errors = [7, 8, 9].map(|producer_id| in_transaction_of(producer_id, &mut shell, nobody(), 2));
+    assert_eq!(errors, [ErrorCode::NONE, ErrorCode::NONE, ErrorCode::POLICY_VIOLATION]);
+    assert_eq!(in_transaction_of(8, &mut shell, nobody(), 3), ErrorCode::NONE, "it has this one already");
+    end(&mut shell, true);
+    assert_eq!(in_transaction_of(9, &mut shell, nobody(), 4), ErrorCode::NONE, "another has ended");
 }
