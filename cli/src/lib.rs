@@ -8,6 +8,7 @@
 
 mod admin;
 mod arguments;
+mod clock;
 mod cluster;
 mod config;
 mod consume;

@@ -1,7 +1,6 @@
 //! Writing topics: lines of standard input become records.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use client::{Acks, ClientError, Cluster, OutgoingRecord, Producer, partition_for_key};
@@ -9,6 +8,7 @@ use protocol::ErrorCode;
 use protocol::records::Codec;
 
 use crate::arguments::ProduceArgs;
+use crate::clock::now_ms;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
 use crate::stdin;
@@ -139,10 +139,6 @@ pub(crate) fn split(line: &Bytes, separator: &str) -> Option<(Bytes, Bytes)> {
         _ => line.windows(separator.len()).position(|window| window == separator)?,
     };
     Some((line.slice(..place), line.slice(place + separator.len()..)))
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 #[cfg(test)]

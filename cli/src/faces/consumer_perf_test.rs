@@ -1,6 +1,6 @@
 //! `kafka-consumer-perf-test`.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use client::{Consumer, GroupConfig, GroupConsumer, StartOffset};
 
@@ -10,6 +10,7 @@ use super::flags::{Flag, Parsed, java_only, switch, value};
 use super::properties::Properties;
 use super::{BOOTSTRAP_SERVER, pattern::Pattern};
 use crate::admin::topics;
+use crate::clock::now_ms;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
 
@@ -204,8 +205,4 @@ impl Measured {
             records / fetch_seconds
         )
     }
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -1,12 +1,11 @@
 //! `kafka-metadata-quorum`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use protocol::Uuid;
 
 use super::flags::{Flag, Parsed, switch, value};
 use super::{BOOTSTRAP_CONTROLLER, cluster_endpoint, of_cluster, sub_command};
 use crate::admin::quorum::{self, Described, ReplicaState};
+use crate::clock::now_ms;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
 
@@ -148,10 +147,6 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
         cells.chain(std::iter::once("\n".to_string())).collect::<String>()
     };
     rows.iter().map(line).collect()
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `kafka-producer-perf-test`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use client::{Acks, OutgoingRecord, Producer};
 use protocol::records::Codec;
@@ -11,6 +11,7 @@ use super::flags::{Flag, Parsed, switch, value};
 use super::perf_latency::Latencies;
 use super::perf_payload::{Payload, say_warmup, warmup};
 use super::properties::Properties;
+use crate::clock::now_ms;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
 
@@ -125,7 +126,7 @@ fn load(parsed: &Parsed) -> Result<Load, Failure> {
 }
 
 fn records(load: &Load, first: u64, count: u64) -> Vec<OutgoingRecord> {
-    let timestamp_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    let timestamp_ms = now_ms();
     let record = |number: u64| {
         let value = Some(load.payload.value(number));
         OutgoingRecord { value, timestamp_ms, ..OutgoingRecord::default() }

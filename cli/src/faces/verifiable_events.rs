@@ -1,11 +1,11 @@
 //! What the verifiable tools have in common: a line of JSON for everything that happens, and argparse's words.
 
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use super::flags::Parsed;
+use crate::clock::now_ms;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
 
@@ -43,9 +43,4 @@ pub(crate) fn number<T: FromStr>(parsed: &Parsed, face: &str, flag: &str) -> Res
         text.parse().map_err(|_| invalid())
     };
     parsed.value(flag)?.map(number).transpose()
-}
-
-/// Milliseconds since 1970-01-01 UTC.
-pub(crate) fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::flags::{Flag, Parsed, value};
 use super::properties::Properties;
-use super::verifiable_events::{Event, argument_error, now_ms, number, say_event};
+use super::verifiable_events::{Event, argument_error, number, say_event};
 use super::{BOOTSTRAP_SERVER, connect_with, errors};
+use crate::clock::now_ms;
 use crate::failure::{Failure, Outcome};
 use crate::interrupts::Interrupts;
 
