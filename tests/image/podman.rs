@@ -21,6 +21,11 @@ pub(crate) fn image() -> Option<&'static str> {
         println!("skipped: OTTLA_IMAGE is not set; run cargo xtask image test");
         return None;
     };
+    // Who runs the tests is no fault of the tree; everything else that is missing, CI installs.
+    if rustix::process::geteuid().as_raw() != 0 {
+        println!("skipped: only root may start containers here");
+        return None;
+    }
     match LOADED.get_or_init(|| load(&path)) {
         Ok(name) => Some(name),
         Err(reason) => {
@@ -42,9 +47,6 @@ fn load(path: &str) -> Result<String, String> {
         if Command::new(program).arg("--version").stdout(Stdio::null()).status().is_err() {
             return Err(format!("{program} is not installed"));
         }
-    }
-    if rustix::process::geteuid().as_raw() != 0 {
-        return Err("only root may start containers here".into());
     }
     let loaded = podman(&["load", "--input", path]);
     assert!(loaded.status.success(), "podman takes the image: {}", text(&loaded.stderr));
