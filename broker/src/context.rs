@@ -20,13 +20,13 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, header: &RequestHeader) -> Context {
+    pub(crate) fn new(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, header: RequestHeader) -> Context {
         Context {
             broker: Arc::clone(broker),
             connection: Arc::clone(connection),
             version: header.api_version,
             correlation_id: header.correlation_id,
-            client_id: header.client_id.clone().unwrap_or_default(),
+            client_id: header.client_id.unwrap_or_default(),
         }
     }
 

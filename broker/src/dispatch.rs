@@ -190,12 +190,12 @@ pub(crate) async fn start(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>
             return Step::Close;
         }
     };
-    let (key, version) = (header.api_key, header.api_version);
+    let (key, version, correlation_id) = (header.api_key, header.api_version, header.correlation_id);
     let route = ROUTES.binary_search_by_key(&key, |route| route.key).ok().map(|index| &ROUTES[index]);
-    let context = Context::new(broker, connection, &header);
+    let context = Context::new(broker, connection, header);
     match route {
         Some(route) if route.versions.contains(&version) => {
-            debug!(%client, api = route.name, version, correlation_id = header.correlation_id, "request");
+            debug!(%client, api = route.name, version, correlation_id, "request");
             let step = (route.run)(context, body).await;
             drop(frame.permit);
             step

@@ -3,6 +3,7 @@
 //! Reading is total, and what it allocates is bounded by the size of the frame. Record sets and other byte fields are
 //! slices of the frame; on the way out, large ones are chunks of their own, so they are never copied together.
 
+use std::cell::Cell;
 use std::fmt;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -188,6 +189,17 @@ impl Decoder {
     }
 }
 
+/// Answers are mostly small and soon gone: those that one thread writes share a block of this many bytes, which is used
+/// again once they are.
+const BLOCK_BYTES: usize = 8 * 1024;
+/// With less than this left of it, a block is not begun.
+const BLOCK_REST_BYTES: usize = 512;
+
+thread_local! {
+    /// What is left of this thread's block.
+    static BLOCK: Cell<BytesMut> = Cell::default();
+}
+
 /// Writes fields, and collects large byte fields without copying them.
 #[derive(Debug, Default)]
 pub struct Encoder {
@@ -197,6 +209,9 @@ pub struct Encoder {
     parts_bytes: usize,
     tail: BytesMut,
 }
+
+/// Chunks of an answer that carries one batch: before it, itself, after it.
+const PARTS: usize = 3;
 
 /// Bytes of the size in front of a frame.
 pub(crate) const SIZE_BYTES: usize = 4;
@@ -209,7 +224,14 @@ impl Encoder {
 
     /// An encoder of a frame: the size in front is filled in by [`Encoder::finish_frame`].
     pub(crate) fn frame() -> Encoder {
-        let mut encoder = Encoder::new();
+        let mut block = BLOCK.take();
+        if block.capacity() < BLOCK_REST_BYTES {
+            // What was given out of it may be gone, and then it begins again.
+            if !block.try_reclaim(BLOCK_BYTES) {
+                block = BytesMut::with_capacity(BLOCK_BYTES);
+            }
+        }
+        let mut encoder = Encoder { tail: block, ..Encoder::default() };
         encoder.slice(&[0; SIZE_BYTES]);
         encoder
     }
@@ -225,12 +247,20 @@ impl Encoder {
     }
 
     /// What was written, in order, as few chunks as can be without copying.
-    pub fn finish(self) -> Vec<Bytes> {
-        let mut chunks = Vec::with_capacity(self.parts.len() + 2);
-        chunks.push(self.head.freeze());
-        chunks.extend(self.parts);
-        chunks.push(self.tail.freeze());
-        chunks.retain(|chunk| !chunk.is_empty());
+    pub fn finish(mut self) -> Vec<Bytes> {
+        let tail = std::mem::take(&mut self.tail);
+        self.gather(tail)
+    }
+
+    fn gather(self, tail: BytesMut) -> Vec<Bytes> {
+        let mut chunks = self.parts;
+        chunks.reserve(2);
+        if !self.head.is_empty() {
+            chunks.insert(0, self.head.freeze());
+        }
+        if !tail.is_empty() {
+            chunks.push(tail.freeze());
+        }
         chunks
     }
 
@@ -239,7 +269,12 @@ impl Encoder {
         let size = u32::try_from(self.len() - SIZE_BYTES).expect("answers are below 2 GiB").to_be_bytes();
         let first = if self.head.is_empty() { &mut self.tail } else { &mut self.head };
         first[..SIZE_BYTES].copy_from_slice(&size);
-        self.finish()
+        let tail = self.tail.split();
+        // One that had to grow for a long answer is not kept for short ones.
+        if self.head.len() + tail.len() <= BLOCK_BYTES {
+            BLOCK.set(std::mem::take(&mut self.tail));
+        }
+        self.gather(tail)
     }
 
     /// What was written, in one piece.
@@ -291,6 +326,7 @@ impl Encoder {
         }
         let sealed = self.tail.split();
         if self.parts.is_empty() {
+            self.parts.reserve(PARTS);
             self.head = sealed;
         } else if !sealed.is_empty() {
             self.parts_bytes += sealed.len();

@@ -147,7 +147,8 @@ impl PartitionLog {
 
     fn segment_ms(&self, config: &LogConfig) -> u64 {
         // Spread by name, so that segments of many partitions do not all close at once, and the same way each time.
-        let name = crc32c::crc32c(self.partition.to_string().as_bytes());
+        let topic = crc32c::crc32c(self.partition.topic.as_bytes());
+        let name = crc32c::crc32c_append(topic, &self.partition.index.to_be_bytes());
         let jitter = config.segment_jitter_ms.saturating_mul(u64::from(name)) >> 32;
         // Only closed segments are compacted.
         let lag = config.max_compaction_lag_ms.filter(|_| config.compact).unwrap_or(u64::MAX);

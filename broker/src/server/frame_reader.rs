@@ -2,12 +2,19 @@
 //!
 //! A buffer grows with the bytes that arrive, never with the size that is announced, and growing past the first
 //! step takes a permit from the broker's byte budget. While nothing arrives a connection holds no buffer at all.
+//!
+//! Most requests are small and soon done: those that one thread reads are cut from one block, which is used again once
+//! they are.
 
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 
@@ -15,12 +22,19 @@ use crate::memory::{ByteBudget, BytePermit};
 
 /// What a connection may hold without asking the budget. The number of connections bounds the sum.
 const FREE_BYTES: usize = 16 * 1024;
-/// The first buffer: most requests fit.
-const FIRST_STEP_BYTES: usize = 4 * 1024;
+/// A thread's block, and the first buffer of a request: most fit.
+const BLOCK_BYTES: usize = 4 * 1024;
+/// With less than this left of it, a block is not begun.
+const BLOCK_REST_BYTES: usize = 2 * 1024;
 /// A peer that has sent this much of a frame may be believed about eight times more.
 const GROWTH: usize = 8;
 /// How long a frame may stand still in the middle. A half-sent frame holds budget that others wait for.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+thread_local! {
+    /// What is left of this thread's block.
+    static BLOCK: Cell<BytesMut> = Cell::default();
+}
 
 /// One request: the bytes after the length, and the budget they occupy.
 pub(crate) struct Frame {
@@ -54,6 +68,8 @@ pub(crate) enum ReadError {
 pub(crate) struct FrameReader {
     stream: OwnedReadHalf,
     buffer: BytesMut,
+    /// Whether the buffer is cut from a thread's block.
+    in_block: bool,
     budget: Arc<ByteBudget>,
     limit: usize,
     permit: Option<BytePermit>,
@@ -62,7 +78,7 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     /// `limit` is `socket.request.max.bytes`.
     pub(crate) fn new(stream: OwnedReadHalf, budget: Arc<ByteBudget>, limit: usize) -> FrameReader {
-        FrameReader { stream, buffer: BytesMut::new(), budget, limit, permit: None }
+        FrameReader { stream, buffer: BytesMut::new(), in_block: false, budget, limit, permit: None }
     }
 
     /// Waits for the first four bytes of the connection, and leaves them where they are.
@@ -89,7 +105,7 @@ impl FrameReader {
         self.buffer.advance(4);
         let bytes = self.buffer.split_to(size).freeze();
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+            self.let_go();
         }
         Ok(Frame { bytes, permit: self.permit.take() })
     }
@@ -112,30 +128,55 @@ impl FrameReader {
             let permit = self.permit.get_or_insert_with(|| BytePermit::empty(Arc::clone(&self.budget)));
             permit.grow_to(target).await;
         }
-        self.buffer.reserve(target - self.buffer.len());
+        if self.in_block {
+            // What is longer gets a buffer of its own, which storage can keep without a copy.
+            let mut own = BytesMut::with_capacity(target);
+            own.extend_from_slice(&self.buffer);
+            self.buffer.clear();
+            self.let_go();
+            self.buffer = own;
+        } else {
+            self.buffer.reserve(target - self.buffer.len());
+        }
     }
 
     async fn fill(&mut self, patience: Duration, inside: bool) -> Result<(), ReadError> {
-        loop {
-            match timeout(patience, self.stream.readable()).await {
-                Err(_) => return Err(ReadError::Idle { inside }),
-                Ok(ready) => ready.map_err(ReadError::Io)?,
-            }
+        // A buffer is held from when something arrives, not from when somebody begins to wait for it.
+        let read = poll_fn(|context| {
             if self.buffer.capacity() == self.buffer.len() {
-                self.buffer.reserve(FIRST_STEP_BYTES);
+                self.begin_block();
             }
-            match self.stream.try_read_buf(&mut self.buffer) {
-                Ok(0) if self.buffer.is_empty() => return Err(ReadError::Closed),
-                Ok(0) if inside => return Err(ReadError::Closed),
-                Ok(0) => return Err(ReadError::CutShort { announced: 0, got: self.buffer.len() }),
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.buffer.is_empty() {
-                        self.buffer = BytesMut::new();
-                    }
-                }
-                Err(error) => return Err(ReadError::Io(error)),
+            let polled = pin!(self.stream.read_buf(&mut self.buffer)).poll(context);
+            if polled.is_pending() && self.buffer.is_empty() {
+                self.let_go();
             }
+            polled
+        });
+        match timeout(patience, read).await {
+            Err(_) => Err(ReadError::Idle { inside }),
+            Ok(Err(error)) => Err(ReadError::Io(error)),
+            Ok(Ok(0)) if self.buffer.is_empty() || inside => Err(ReadError::Closed),
+            Ok(Ok(0)) => Err(ReadError::CutShort { announced: 0, got: self.buffer.len() }),
+            Ok(Ok(_)) => Ok(()),
+        }
+    }
+
+    /// Goes on at the start of what is left of the thread's block, or of a new one.
+    fn begin_block(&mut self) {
+        let mut block = BLOCK.take();
+        // What was cut from it may be gone, and then it begins again.
+        if block.capacity() < BLOCK_REST_BYTES && !block.try_reclaim(BLOCK_BYTES) {
+            block = BytesMut::with_capacity(BLOCK_BYTES);
+        }
+        block.extend_from_slice(&self.buffer);
+        (self.buffer, self.in_block) = (block, true);
+    }
+
+    /// Holds no buffer any more; its bytes have been taken.
+    fn let_go(&mut self) {
+        let rest = std::mem::take(&mut self.buffer);
+        if std::mem::take(&mut self.in_block) {
+            BLOCK.set(rest);
         }
     }
 }
