@@ -1,46 +1,63 @@
-//! Rounds: each contender in turn, in another order each time, all workloads one after the other.
+//! Rounds: each contender in turn, in another order each time.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::future::pending;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use client::Cluster;
-
-use crate::contender::{Contender, Running};
-use crate::measure::{Measure, Numbers, Table};
-use crate::report::{self, Setting};
-use crate::stream::{self, refuse_losses};
+use crate::contender::Contender;
+use crate::drivers::{self, Tool};
+use crate::flame::Flame;
+use crate::measure::Table;
+use crate::report::{self, Report, Setting};
+use crate::round::{Taken, Turn};
 use crate::tree::{self, Machine};
-use crate::usage::{PeakSampler, age, now_seconds};
+use crate::usage::now_seconds;
 use crate::workloads::{self, Kind, Row};
-use crate::{Outcome, scenes};
+use crate::{Outcome, descriptors, flame};
 
-/// Written and deleted before the first round: a page of a fresh virtual machine that is touched for the first time
+/// Written and deleted before the first round, twice: a page of a fresh virtual machine that is touched for the first time
 /// costs many times a recycled one, and the first contender would pay for all.
 const THROW_AWAY_BYTES: u64 = 1 << 30;
+/// Where neither the user nor a file says how long a workload is measured.
+const SECONDS: f64 = 4.0;
 
 /// What to compare, and how.
 pub(crate) struct Options {
     pub(crate) rounds: usize,
-    /// How long each workload is measured.
-    pub(crate) seconds: f64,
+    /// How long each workload is measured, if that was said.
+    pub(crate) seconds: Option<f64>,
     pub(crate) contenders: Vec<Contender>,
-    /// Workloads whose name has one of these; the core when empty.
+    /// Groups of workloads, and parts of names; the core when empty.
     pub(crate) only: Vec<String>,
     pub(crate) all: bool,
+    /// Workload files.
+    pub(crate) files: Vec<PathBuf>,
+    /// Whether stacks are sampled in the first round.
+    pub(crate) flame: bool,
     /// Where the report goes.
     pub(crate) out: PathBuf,
 }
 
 impl Options {
-    fn rows(&self) -> Vec<Row> {
+    fn seconds(&self) -> f64 {
+        self.seconds.unwrap_or(SECONDS)
+    }
+
+    fn rows(&self) -> Outcome<Vec<Row>> {
         let is_wanted = |row: &Row| match &self.only[..] {
-            [] => self.all || row.is_core,
-            words => words.iter().any(|word| row.name.contains(word.as_str())),
+            [] => self.all || (row.is_core && self.files.is_empty()),
+            words => words.iter().any(|word| row.is_meant(word)),
         };
-        workloads::rows(self.seconds).into_iter().filter(is_wanted).collect()
+        let mut rows: Vec<Row> = workloads::rows(self.seconds()).into_iter().filter(is_wanted).collect();
+        for file in &self.files {
+            rows.push(workloads::from_file(file, self.seconds)?);
+        }
+        match rows[..] {
+            [] => Err(format!("no workload is called {}; `list` names them", self.only.join(" or ")).into()),
+            _ => Ok(rows),
+        }
     }
 }
 
@@ -49,18 +66,24 @@ impl Options {
 /// # Errors
 /// What keeps the whole from running; and, at the end, what could not be measured.
 pub(crate) async fn compare(options: &Options) -> Outcome<()> {
-    let has_kafka = options.contenders.iter().any(|who| matches!(who, Contender::Kafka | Contender::Kafka512m));
-    tree::prepare(has_kafka)?;
+    let rows = options.rows()?;
+    if options.flame {
+        flame::check()?;
+    }
+    let ottla = prepare(options, &rows)?;
     fs::create_dir_all(&options.out)?;
     let scratch = tempfile::tempdir_in(&options.out)?;
-    touch_pages(scratch.path())?;
-    let rows = options.rows();
-    let mut table = Table::default();
-    let setting = Setting {
-        machine: Machine::describe(scratch.path()),
-        rounds: options.rounds,
-        seconds: options.seconds,
-        taken_at_seconds: now_seconds(),
+    eprintln!("about {:.0} minutes", estimate(options, &rows).as_secs_f64() / 60.0);
+    let mut report = Report {
+        setting: Setting {
+            machine: describe(scratch.path())?,
+            rounds: options.rounds,
+            seconds: options.seconds(),
+            taken_at_seconds: now_seconds(),
+            has_symbols: options.flame,
+        },
+        table: Table::default(),
+        flames: Vec::new(),
     };
     let begun = Instant::now();
     for round in 0..options.rounds {
@@ -69,98 +92,118 @@ pub(crate) async fn compare(options: &Options) -> Outcome<()> {
         for contender in order {
             eprintln!("round {} of {}: {}", round + 1, options.rounds, contender.name());
             let directory = scratch.path().join(format!("{round}-{}", contender.name()));
-            let mut take = |workload: &str, result: Outcome<Numbers>| match result {
-                Ok(numbers) => {
-                    eprintln!("  {workload}: {}", report::line(&numbers));
-                    table.add(round, workload, contender, &numbers);
-                }
-                Err(error) => {
-                    eprintln!("  FAILED {workload}: {error}");
-                    table.fail(round, contender, &format!("{workload}: {error}"));
-                }
-            };
-            if let Err(error) = one_round(contender, &directory, &rows, &mut take).await {
-                take("the whole round", Err(error));
-            }
-            fs::remove_dir_all(&directory)?;
+            let flame = options.flame && round == 0;
+            let turn = Turn { contender, directory: &directory, ottla: &ottla, rows: &rows, flame };
+            turn.play(&mut |workload, taken| report.take(round, contender, workload, taken)).await?;
         }
-        report::write(&options.out, &setting, &table)?;
+        report::write(&options.out, &report)?;
         eprintln!("{:.0} s so far; {}", begun.elapsed().as_secs_f64(), options.out.join("report.md").display());
     }
-    print!("{}", report::verdicts(&table));
-    match table.failures() {
+    print!("{}", report::verdicts(&report.table));
+    match report.table.failures() {
         [] => Ok(()),
         failures => Err(format!("not everything was measured:\n{}", failures.join("\n")).into()),
     }
 }
 
-fn touch_pages(directory: &Path) -> Outcome<()> {
+impl Report {
+    fn take(&mut self, round: usize, contender: Contender, workload: &str, taken: Taken) {
+        match taken {
+            Taken::Numbers(numbers) => {
+                eprintln!("  {workload}: {}", report::line(&numbers));
+                self.table.add(round, workload, contender, &numbers);
+            }
+            Taken::Flame(Flame { svg }) => self.flames.push((workload.to_owned(), contender, svg)),
+            Taken::Failed(error) => {
+                eprintln!("  FAILED {workload}: {error}");
+                self.table.fail(round, contender, &format!("{workload}: {error}"));
+            }
+        }
+    }
+}
+
+/// Builds and brings what is needed; answers Ottla's binary.
+fn prepare(options: &Options, rows: &[Row]) -> Outcome<PathBuf> {
+    let wanted = rows.iter().map(Row::descriptors).max().unwrap_or(0);
+    if let Some(advice) = descriptors::raise(wanted) {
+        eprintln!("{advice}");
+    }
+    let ottla = tree::build(options.flame)?;
+    if options.contenders.iter().any(|contender| contender.is_kafka()) {
+        tree::fetch_kafka()?;
+    }
+    let tools = rows.iter().filter_map(|row| match &row.kind {
+        Kind::Drive(drive) => Some(drive.tool),
+        _ => None,
+    });
+    drivers::prepare(&tools.collect::<Vec<Tool>>())?;
+    Ok(ottla)
+}
+
+/// About how long all rounds take.
+fn estimate(options: &Options, rows: &[Row]) -> Duration {
+    let mut round = Duration::ZERO;
+    let contenders: BTreeSet<Contender> = options.contenders.iter().copied().collect();
+    for contender in contenders {
+        let rows = rows.iter().filter(|row| row.is_for(contender));
+        let starts = 1 + rows.clone().filter(|row| row.is_fresh).count() as u32;
+        round += contender.estimate() * starts + rows.map(Row::estimate).sum::<Duration>();
+    }
+    round * options.rounds as u32
+}
+
+/// The machine, and what the first touch of its memory costs.
+fn describe(scratch: &Path) -> Outcome<Machine> {
+    let mut machine = Machine::describe(scratch);
+    machine.memory.first_touch_mb_per_second = touch_pages(scratch)?;
+    machine.memory.again_mb_per_second = touch_pages(scratch)?;
+    Ok(machine)
+}
+
+/// Writes and deletes throw-away data; answers how fast that went, MB/s.
+fn touch_pages(directory: &Path) -> Outcome<f64> {
     let path = directory.join("throw-away");
     let mut file = fs::File::create(&path)?;
     let block = vec![1; 1 << 20];
+    let begun = Instant::now();
     for _ in 0..THROW_AWAY_BYTES >> 20 {
         file.write_all(&block)?;
     }
+    let seconds = begun.elapsed().as_secs_f64();
     drop(file);
-    Ok(fs::remove_file(path)?)
+    fs::remove_file(path)?;
+    Ok(THROW_AWAY_BYTES as f64 / 1e6 / seconds)
 }
 
-/// Everything on one contender, freshly started.
-async fn one_round(
-    contender: Contender,
-    directory: &Path,
-    rows: &[Row],
-    take: &mut impl FnMut(&str, Outcome<Numbers>),
-) -> Outcome<()> {
-    fs::create_dir_all(directory)?;
-    let running = contender.start(directory)?;
-    if contender.is_broker() {
-        scenes::first_record(&running.bootstrap).await?;
-        take(workloads::START, Ok(Numbers::from([(Measure::Seconds, age(running.pid)?.as_secs_f64())])));
-    }
-    let cluster = Cluster::connect(&running.bootstrap, "benches").await?;
-    for row in rows.iter().filter(|row| row.is_for(contender)) {
-        take(&row.name, measure(row, &running, &cluster, directory).await);
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn measure(row: &Row, running: &Running, cluster: &Cluster, directory: &Path) -> Outcome<Numbers> {
-    let sampler = PeakSampler::start(running.pid);
-    let mut numbers = match &row.kind {
-        Kind::Load(workload) => stream::measure(workload, running).await?,
-        Kind::CatchUp { backlog, read, cold } => {
-            let written = load::run(&running.bootstrap, backlog, &mut |_| (), pending()).await?;
-            refuse_losses(&written)?;
-            if *cold {
-                drop_pages(directory)?;
-            }
-            let numbers = stream::measure(read, running).await;
-            scenes::delete(cluster, &read.topics.names).await?;
-            numbers?
-        }
-        Kind::ThousandPartitions => scenes::thousand_partitions(cluster).await?,
-        Kind::TopicStorm => scenes::topic_storm(cluster).await?,
-        Kind::WideMetadata => scenes::wide_metadata(cluster).await?,
-        Kind::Rebalance => scenes::rebalance(cluster).await?,
-        Kind::IdleConnections => scenes::idle_connections(&running.bootstrap, running.pid).await?,
-    };
-    let peak = sampler.peak();
-    numbers.insert(Measure::AnonymousMb, peak.anonymous as f64 / 1e6);
-    numbers.insert(Measure::FileMb, peak.file as f64 / 1e6);
-    Ok(numbers)
-}
-
-/// Takes the files of a directory out of the page cache, as far as they are on the disk.
-fn drop_pages(directory: &Path) -> Outcome<()> {
-    rustix::fs::sync();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            drop_pages(&path)?;
-        } else if let Ok(file) = fs::File::open(&path) {
-            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+    fn options(only: &[&str]) -> Options {
+        Options {
+            rounds: 5,
+            seconds: None,
+            contenders: vec![Contender::Ottla, Contender::OttlaKafkaMode, Contender::Kafka, Contender::Limit],
+            only: only.iter().map(|word| (*word).to_owned()).collect(),
+            all: false,
+            files: Vec::new(),
+            flame: false,
+            out: PathBuf::new(),
         }
     }
-    Ok(())
+
+    #[test]
+    fn what_runs_unasked_takes_at_most_half_an_hour() {
+        let options = options(&[]);
+        let rows = options.rows().unwrap();
+        assert!(rows.iter().all(|row| row.is_core));
+        let estimate = estimate(&options, &rows);
+        assert!((600..=1700).contains(&estimate.as_secs()), "{estimate:?}");
+    }
+
+    #[test]
+    fn a_word_that_means_nothing_is_told() {
+        let refused = options(&["no such thing"]).rows().err().unwrap().to_string();
+        assert!(refused.contains("no such thing") && refused.contains("list"), "{refused}");
+    }
 }

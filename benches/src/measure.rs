@@ -25,6 +25,8 @@ pub(crate) enum Measure {
     CpuPercent,
     AnonymousMb,
     FileMb,
+    /// Of both kinds at the same time.
+    ResidentMb,
     DiskMb,
     /// Records that were due and did not go out before the end.
     Unsent,
@@ -48,6 +50,7 @@ impl Measure {
             Measure::CpuPercent => "broker CPU, % of one",
             Measure::AnonymousMb => "peak anonymous RSS, MB",
             Measure::FileMb => "peak file RSS, MB",
+            Measure::ResidentMb => "peak RSS, MB",
             Measure::DiskMb => "written to disk, MB",
             Measure::Unsent => "records not sent in time",
             Measure::Seconds => "s",

@@ -60,9 +60,13 @@ pub(crate) async fn measure(workload: &Workload, running: &Running) -> Outcome<N
     }
     let written = after.written_bytes - before.written_bytes;
     numbers.insert(Measure::DiskMb, written as f64 / 1e6);
-    // What is over within two looks is seen as a whole.
+    // What is over within two looks is seen as a whole, its warm-up included.
     let (cpu_seconds, seconds, megabytes) = match window.megabytes {
-        0.0 => ((after.cpu - before.cpu).as_secs_f64(), side.seconds, side.bytes as f64 / 1e6),
+        0.0 => {
+            let whole = side.records_with_warmup as f64 / side.records.max(1) as f64;
+            let seconds = side.seconds + workload.warmup.as_secs_f64();
+            ((after.cpu - before.cpu).as_secs_f64(), seconds, side.bytes as f64 / 1e6 * whole)
+        }
         megabytes => (window.cpu_seconds(), window.seconds, megabytes),
     };
     let requests = side.requests as f64 * megabytes * 1e6 / side.bytes.max(1) as f64;

@@ -10,13 +10,9 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn target() -> PathBuf {
+/// Where everything is built.
+pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
-}
-
-/// The broker, built for release.
-pub(crate) fn ottla() -> PathBuf {
-    target().join("release/ottla")
 }
 
 /// The project's own commands, built.
@@ -24,20 +20,42 @@ pub(crate) fn xtask() -> Command {
     Command::new(target().join("release/xtask"))
 }
 
-/// Builds both, and brings Apache Kafka where it is wanted.
+/// Builds the broker and the project's own commands; answers where the broker is. With `symbols` it is built so that
+/// samples of its stacks can be read: the same code with its names and frame pointers.
 ///
 /// # Errors
 /// What does not build.
-pub(crate) fn prepare(with_kafka: bool) -> Result<(), String> {
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--release", "--quiet", "-p", "ottla", "-p", "xtask"]).current_dir(root());
-    output(build)?;
-    if with_kafka {
-        let mut fetch = xtask();
-        fetch.args(["oracle", "fetch"]);
-        output(fetch)?;
+pub(crate) fn build(symbols: bool) -> Result<PathBuf, String> {
+    let cargo = || {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.arg("build").arg("--quiet").current_dir(root());
+        cargo
+    };
+    let mut release = cargo();
+    release.args(["--release", "-p", "xtask"]);
+    if !symbols {
+        release.args(["-p", "ottla"]);
     }
-    Ok(())
+    output(release)?;
+    if !symbols {
+        return Ok(target().join("release/ottla"));
+    }
+    let mut profiling = cargo();
+    profiling.args(["--profile", "profiling", "-p", "ottla"]);
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    profiling.env("RUSTFLAGS", format!("{flags} -C force-frame-pointers=yes"));
+    output(profiling)?;
+    Ok(target().join("profiling/ottla"))
+}
+
+/// Brings Apache Kafka, if it is not there.
+///
+/// # Errors
+/// What keeps it away.
+pub(crate) fn fetch_kafka() -> Result<(), String> {
+    let mut fetch = xtask();
+    fetch.args(["oracle", "fetch"]);
+    output(fetch).map(|_| ())
 }
 
 /// What a command prints; what it logs goes where ours goes.
@@ -63,6 +81,23 @@ pub(crate) struct Machine {
     pub(crate) file_system: String,
     pub(crate) commit: String,
     pub(crate) java: String,
+    pub(crate) memory: Memory,
+}
+
+/// The state of memory before the first round: the first touch of a page of a fresh virtual machine costs many times a
+/// recycled one.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Memory {
+    pub(crate) free_bytes: u64,
+    /// Files in memory.
+    pub(crate) cached_bytes: u64,
+    pub(crate) swap_bytes: u64,
+    /// As the kernel has it: always, madvise or never.
+    pub(crate) huge_pages: String,
+    /// What is written to a file before the first round, MB/s: the first time, and again. If the first is much less, pages
+    /// were fresh, and the machine may have more of them.
+    pub(crate) first_touch_mb_per_second: f64,
+    pub(crate) again_mb_per_second: f64,
 }
 
 impl Machine {
@@ -78,16 +113,29 @@ impl Machine {
             let output = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
             String::from_utf8_lossy(&output).lines().next_back().unwrap_or_default().trim().to_owned()
         };
-        let memory = line(&read("/proc/meminfo"), "MemTotal");
-        let memory_kib: u64 = memory.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or_default();
+        let meminfo = read("/proc/meminfo");
+        let bytes = |name: &str| {
+            let kib = line(&meminfo, name);
+            1024 * kib.split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default()
+        };
+        let huge_pages = read("/sys/kernel/mm/transparent_hugepage/enabled");
+        let chosen = huge_pages.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+        let memory = Memory {
+            free_bytes: bytes("MemFree"),
+            cached_bytes: bytes("Cached"),
+            swap_bytes: bytes("SwapTotal"),
+            huge_pages: chosen.map_or_else(String::new, |(word, _)| word.to_owned()),
+            ..Memory::default()
+        };
         Machine {
             processor: line(&read("/proc/cpuinfo"), "model name"),
             processors: std::thread::available_parallelism().map_or(0, usize::from),
-            memory_bytes: memory_kib * 1024,
+            memory_bytes: bytes("MemTotal"),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             file_system: said("stat", &["-f", "-c", "%T", &directory.display().to_string()]),
             commit: said("git", &["describe", "--always", "--dirty"]),
             java: said("java", &["-version"]),
+            memory,
         }
     }
 }

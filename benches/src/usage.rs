@@ -35,32 +35,37 @@ pub(crate) struct Resident {
     pub(crate) anonymous: u64,
     /// Mapped files, among them the program itself.
     pub(crate) file: u64,
+    /// Both, and what it shares with other processes.
+    pub(crate) total: u64,
 }
 
 impl Resident {
     pub(crate) fn of(pid: u32) -> io::Result<Resident> {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        Ok(Resident { anonymous: 1024 * field(&status, "RssAnon:"), file: 1024 * field(&status, "RssFile:") })
+        let bytes = |name| 1024 * field(&status, name);
+        Ok(Resident { anonymous: bytes("RssAnon:"), file: bytes("RssFile:"), total: bytes("VmRSS:") })
     }
 }
 
 /// Looks at a process's memory until it is dropped or asked.
 pub(crate) struct PeakSampler {
-    peak: Arc<(AtomicU64, AtomicU64)>,
+    peak: Arc<[AtomicU64; 3]>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl PeakSampler {
     pub(crate) fn start(pid: u32) -> PeakSampler {
-        let (peak, ended) = (Arc::<(AtomicU64, AtomicU64)>::default(), Arc::<AtomicBool>::default());
+        let (peak, ended) = (Arc::<[AtomicU64; 3]>::default(), Arc::<AtomicBool>::default());
         let (peaks, is_ended) = (Arc::clone(&peak), Arc::clone(&ended));
         let sample = move || {
             while !is_ended.load(Ordering::Relaxed)
                 && let Ok(resident) = Resident::of(pid)
             {
-                peaks.0.fetch_max(resident.anonymous, Ordering::Relaxed);
-                peaks.1.fetch_max(resident.file, Ordering::Relaxed);
+                let Resident { anonymous, file, total } = resident;
+                for (peak, now) in peaks.iter().zip([anonymous, file, total]) {
+                    peak.fetch_max(now, Ordering::Relaxed);
+                }
                 std::thread::sleep(SAMPLE);
             }
         };
@@ -69,7 +74,8 @@ impl PeakSampler {
 
     /// The most that each kind had at any look.
     pub(crate) fn peak(&self) -> Resident {
-        Resident { anonymous: self.peak.0.load(Ordering::Relaxed), file: self.peak.1.load(Ordering::Relaxed) }
+        let [anonymous, file, total] = [0, 1, 2].map(|kind| self.peak[kind].load(Ordering::Relaxed));
+        Resident { anonymous, file, total }
     }
 }
 

@@ -17,8 +17,10 @@ use crate::link::Link;
 use crate::member::Member;
 use crate::payload::{Keys, Payloads};
 use crate::reader::{Place, Reader};
+use crate::routes::Routes;
 use crate::schedule::{Plan, Schedule};
 use crate::sender::Sender;
+use crate::session::Session;
 use crate::tally::Tally;
 use crate::topics::by_leader;
 use crate::workload::{Consume, Length, LoadError, Produce, Start, Workload};
@@ -88,12 +90,13 @@ impl Site<'_> {
         };
         let address = self.address(leader)?;
         let payloads = Payloads::new(&produce.values, number as u64, self.mark);
+        let link = Link::connect(&address).await?;
         let mut sender = Sender {
-            link: Link::connect(&address).await?,
-            address,
+            routes: Routes::one(address, link, partitions.len()),
             frames: Frames::new(form, partitions, payloads, keys),
             in_flight_max: produce.in_flight,
-            identified_by: produce.idempotent.then(|| self.cluster.clone()),
+            cluster: Some(self.cluster.clone()),
+            is_idempotent: produce.idempotent,
             record_bytes: record_bytes(produce) as u64,
             clock: Arc::clone(&self.clock),
             meter: self.produced.meter(number),
@@ -147,11 +150,13 @@ impl Site<'_> {
         let version = self.cluster.broker(leader).await?.version_up_to::<FetchRequest>(newest)?;
         let address = self.address(leader)?;
         Ok(Reader {
+            cluster: Some(self.cluster.clone()),
             link: Link::connect(&address).await?,
             address,
             topic: Arc::clone(topic),
             version,
             places,
+            session: Session::default(),
             fetching: consume.fetching,
             mark: self.mark,
             clock: Arc::clone(&self.clock),

@@ -63,6 +63,11 @@ impl Frames {
         Frames { form, partitions, payloads, keys, identity: None, sequences, frame: Vec::new(), template: None }
     }
 
+    /// The topic that it writes to.
+    pub(crate) fn topic(&self) -> &str {
+        &self.form.topic.name
+    }
+
     /// The partitions it writes to.
     pub(crate) fn partitions(&self) -> &[i32] {
         &self.partitions

@@ -16,13 +16,17 @@ mod crew;
 mod frames;
 mod link;
 mod member;
+#[cfg(test)]
+mod moves;
 mod openmessaging;
 mod payload;
 mod reader;
 mod rebalance;
+mod routes;
 mod run;
 mod schedule;
 mod sender;
+mod session;
 mod summary;
 mod tally;
 mod topics;

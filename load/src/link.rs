@@ -1,6 +1,7 @@
 //! A connection that hands over frames as they are. Answers come in the order of the requests, which is all it relies on.
 
 use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,6 @@ use client::ClientError;
 use protocol::api::Message;
 use protocol::frame::{FrameDecoder, skip_response_header};
 use protocol::wire::Decoder;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -44,10 +44,15 @@ impl Link {
         Ok(Link { stream, decoder: FrameDecoder::new(ANSWER_MAX_BYTES) })
     }
 
-    /// Returns when there may be something to read or, if asked for, room to write. May be cancelled.
-    pub(crate) async fn ready(&self, to_write: bool) -> Result<(), Lost> {
-        let interest = if to_write { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        self.stream.ready(interest).await.map(|_| ()).map_err(|_| CLOSED)
+    /// Whether there may be something to read or, if asked for, room to write.
+    pub(crate) fn poll_ready(&self, context: &mut Context<'_>, to_write: bool) -> Poll<Result<(), Lost>> {
+        let read = self.stream.poll_read_ready(context);
+        let write = if to_write { self.stream.poll_write_ready(context) } else { Poll::Pending };
+        match (read, write) {
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(Err(CLOSED)),
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     /// Writes what can be written at once; answers how many bytes that was.
@@ -93,7 +98,7 @@ impl Link {
                 if let Some(frame) = self.frame()? {
                     return Ok(frame);
                 }
-                self.ready(false).await?;
+                self.stream.readable().await.map_err(|_| CLOSED)?;
                 self.read()?;
             }
         };

@@ -1,5 +1,6 @@
 //! How long a consumer group takes to settle: many members at once, one more, one less.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use client::{Cluster, GroupConfig, GroupConsumer};
@@ -62,8 +63,13 @@ pub async fn rebalance(
     if !(1..CONNECTIONS_MAX).contains(&wanted.members) {
         return Err(LoadError::Workload(format!("a group has 1 to {} members here", CONNECTIONS_MAX - 1)));
     }
-    let cluster = Cluster::connect(bootstrap, CLIENT_ID).await?;
-    let prepared = prepare(&cluster, &wanted.topics).await?;
+    let mut stop = pin!(stop);
+    let stopped = || Ok(Rebalanced { members: wanted.members, interrupted: true, ..Rebalanced::default() });
+    let cluster = tokio::select! {
+        cluster = Cluster::connect(bootstrap, CLIENT_ID) => cluster?,
+        () = &mut stop => return stopped(),
+    };
+    let Some(prepared) = prepare(&cluster, &wanted.topics, &mut stop).await? else { return stopped() };
     let topic = prepared.topics.first().map(|topic| topic.name.to_string()).unwrap_or_default();
     let partitions = prepared.topics.first().map_or(0, |topic| topic.partitions.len());
     let mut rebalanced = Rebalanced { members: wanted.members, partitions, ..Rebalanced::default() };
@@ -84,7 +90,7 @@ pub async fn rebalance(
     };
     let result = tokio::select! {
         result = rounds => result.map(|()| false),
-        () = stop => Ok(true),
+        () = &mut stop => Ok(true),
     };
     rebalanced.interrupted =
         if wanted.topics.keep { result? } else { cleaned(&cluster, &prepared.made, result).await? };

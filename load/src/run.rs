@@ -27,6 +27,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Consumers to whom nothing has come for so long do not get what is missing.
 const QUIET_MAX: Duration = Duration::from_secs(10);
+/// Consumers that are to read so many records give up when so long nothing has come: there are no more, or nobody is there.
+const NOTHING_MAX: Duration = Duration::from_secs(30);
 /// How long members may take to get their partitions, and to leave.
 const JOIN_PATIENCE: Duration = Duration::from_secs(120);
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
@@ -69,8 +71,13 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, LoadError> {
     workload.check()?;
-    let cluster = Cluster::connect(bootstrap, CLIENT_ID).await?;
-    let prepared = prepare(&cluster, &workload.topics).await?;
+    let mut stop = pin!(stop);
+    let stopped = || Ok(Summary { interrupted: true, ..Summary::default() });
+    let cluster = tokio::select! {
+        cluster = Cluster::connect(bootstrap, CLIENT_ID) => cluster?,
+        () = &mut stop => return stopped(),
+    };
+    let Some(prepared) = prepare(&cluster, &workload.topics, &mut stop).await? else { return stopped() };
     let clock = Arc::new(Clock::new());
     let is_timed = workload.produce.is_some() && workload.consume.is_some();
     let site = Site {
@@ -98,9 +105,8 @@ async fn carry_out(
     site: &Site<'_>,
     workload: &Workload,
     report: &mut (dyn FnMut(&Progress) + Send),
-    stop: impl Future<Output = ()>,
+    mut stop: impl Future<Output = ()> + Unpin,
 ) -> Result<Summary, LoadError> {
-    let mut stop = pin!(stop);
     let cpu_before = cpu_seconds();
     let (over, is_over) = watch::channel(false);
     let setting_up = async { Under::way(site, workload, &is_over).await };
@@ -112,7 +118,7 @@ async fn carry_out(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     second.reset();
     let mut interrupted = false;
-    while !under_way.is_over() {
+    while !under_way.is_over()? {
         tokio::select! {
             Some(ended) = under_way.senders.join_next() => under_way.unsent += joined(ended)?,
             Some(ended) = under_way.readers.join_next() => joined(ended)?,
@@ -233,31 +239,31 @@ impl<'a> Under<'a> {
         }
     }
 
-    fn is_over(&mut self) -> bool {
+    fn is_over(&mut self) -> Result<bool, LoadError> {
         if !self.senders.is_empty() {
-            return false;
+            return Ok(false);
         }
-        let Some(consume) = &self.workload.consume else { return true };
+        let Some(consume) = &self.workload.consume else { return Ok(true) };
         if !self.held_back.is_empty() {
             if self.workload.produce.is_some() {
                 // Everything was sent, and it was less than the backlog that was asked for.
                 self.held_back.drain(..).for_each(|reader| drop(self.readers.spawn(reader.run())));
             }
-            return false;
+            return Ok(false);
         }
         let read = self.site.consumed.records();
         let now = self.site.clock.now();
-        let is_quiet = now.saturating_sub(self.last_read.1) > nanos(QUIET_MAX);
+        let quiet = Duration::from_nanos(now.saturating_sub(self.last_read.1));
         if self.workload.produce.is_some() {
-            return read >= self.expected(consume) || is_quiet;
+            return Ok(read >= self.expected(consume) || quiet > QUIET_MAX);
         }
         match self.workload.length {
-            Length::Time(duration) => now >= self.measure_from + nanos(duration),
-            Length::Records(count) => self.read_before.is_some_and(|before| read - before >= count),
-            Length::Everything => match self.there {
-                Some(there) => read >= there || is_quiet,
+            Length::Time(duration) => Ok(now >= self.measure_from + nanos(duration)),
+            Length::Records(count) => has_read(count, self.read_before, read, quiet),
+            Length::Everything => Ok(match self.there {
+                Some(there) => read >= there || quiet > QUIET_MAX,
                 None => self.readers.is_empty(),
-            },
+            }),
         }
     }
 
@@ -315,6 +321,26 @@ impl<'a> Under<'a> {
     }
 }
 
+/// Whether `count` records were read after the warm-up, when there were `before` at its end and nothing has come for
+/// `quiet`.
+///
+/// # Errors
+/// They are not to be expected any more.
+fn has_read(count: u64, before: Option<u64>, read: u64, quiet: Duration) -> Result<bool, LoadError> {
+    let since = before.map_or(0, |before| read - before);
+    if before.is_some() && since >= count {
+        return Ok(true);
+    }
+    if quiet > NOTHING_MAX {
+        return Err(LoadError::Workload(format!(
+            "{since} of {count} records have come after the warm-up, and nothing for {} s: ask for fewer, or see that \
+             somebody writes them",
+            NOTHING_MAX.as_secs()
+        )));
+    }
+    Ok(false)
+}
+
 type Members = (Vec<Member>, Vec<watch::Receiver<usize>>);
 type Tasks<'t> = (&'t mut JoinSet<Result<(), LoadError>>, &'t watch::Receiver<bool>);
 
@@ -352,7 +378,7 @@ fn take_stock(tally: &Tally, totals: &mut [Counts; 2], since: Duration) -> Pace 
     Pace::of(&both, since.as_secs_f64(), totals[0].error_count() + totals[1].error_count())
 }
 
-fn joined<T>(ended: Result<Result<T, LoadError>, JoinError>) -> Result<T, LoadError> {
+pub(crate) fn joined<T>(ended: Result<Result<T, LoadError>, JoinError>) -> Result<T, LoadError> {
     ended.unwrap_or_else(|error| Err(LoadError::Workload(format!("a connection has ended badly: {error}"))))
 }
 
@@ -360,4 +386,60 @@ fn joined<T>(ended: Result<Result<T, LoadError>, JoinError>) -> Result<T, LoadEr
 fn cpu_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use client::Acks;
+    use protocol::records::Codec;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::workload::{Produce, Topics, Values};
+
+    #[test]
+    fn who_waits_for_records_that_do_not_come_gives_up() {
+        let (little, much) = (NOTHING_MAX / 2, NOTHING_MAX * 2);
+        assert!(!has_read(10, None, 50, little).unwrap(), "nothing counts during the warm-up");
+        assert!(!has_read(10, Some(5), 14, little).unwrap());
+        assert!(has_read(10, Some(5), 15, much).unwrap());
+        let given_up = has_read(10, Some(5), 14, much).unwrap_err().to_string();
+        assert!(given_up.contains("9 of 10 records"), "{given_up}");
+        assert!(has_read(10, None, 0, much).is_err());
+    }
+
+    #[tokio::test]
+    async fn who_is_stopped_before_the_first_answer_stops() {
+        // It takes connections and never says anything.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let produce = Produce {
+            connections: 1,
+            values: Values::random(10, 1.0),
+            keys: 0,
+            batch_bytes: 100,
+            linger: Duration::ZERO,
+            acks: Acks::All,
+            codec: Codec::None,
+            idempotent: false,
+            rate: None,
+            in_flight: 1,
+            pre_encoded: false,
+        };
+        let workload = Workload {
+            topics: Topics { names: vec!["t".into()], create: None, keep: false },
+            produce: Some(produce),
+            consume: None,
+            warmup: Duration::ZERO,
+            length: Length::Records(1),
+        };
+        let mut report = |_: &Progress| ();
+        let stop = async { drop(listener.accept().await.unwrap().0.readable().await) };
+        let ran = timeout(Duration::from_secs(20), run(&address, &workload, &mut report, stop)).await;
+        assert!(ran.expect("it does not stop").unwrap().interrupted);
+        let waited = timeout(Duration::from_millis(50), run(&address, &workload, &mut report, pending())).await;
+        assert!(waited.is_err(), "it ends although nobody has answered");
+    }
 }

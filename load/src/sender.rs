@@ -1,4 +1,4 @@
-//! A connection that writes records when they are due.
+//! A producer, which writes records when they are due: one connection, and more when leaders move.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use protocol::messages::produce::{ProduceRequest, ProduceResponse};
 
 use crate::clock::{Clock, Timer, nanos};
 use crate::frames::{Frames, Identity};
-use crate::link::{GARBLED, Link, Lost, TIMED_OUT, decode};
+use crate::link::{GARBLED, Lost, TIMED_OUT, decode};
+use crate::routes::{Routes, Sent, has_moved};
 use crate::schedule::{Due, Next, Schedule};
 use crate::tally::Meter;
 use crate::workload::LoadError;
@@ -23,35 +24,39 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 const RECONNECT_PATIENCE: Duration = Duration::from_secs(30);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a connection is and does, before it runs.
+/// Before the leaders are asked for again, as in Kafka's producer.
+const MOVE_PAUSE: Duration = Duration::from_millis(100);
+/// For the answer to that.
+const ASK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long records are sent again whose leader moves.
+const MOVE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a producer is and does, before it runs.
 pub(crate) struct Sender {
-    pub(crate) address: String,
-    pub(crate) link: Link,
+    pub(crate) routes: Routes,
     pub(crate) frames: Frames,
     pub(crate) in_flight_max: usize,
-    /// Whom to ask for a producer id, if it is to have one.
-    pub(crate) identified_by: Option<Cluster>,
+    /// Whom to ask who leads a partition now, and for a producer id.
+    pub(crate) cluster: Option<Cluster>,
+    pub(crate) is_idempotent: bool,
     /// Of one record, key included.
     pub(crate) record_bytes: u64,
     pub(crate) clock: Arc<Clock>,
     pub(crate) meter: Meter,
 }
 
-/// A request that was made and is not answered.
-struct Sent {
-    due: Due,
-    correlation_id: i32,
-    made_at: u64,
-}
-
-/// A connection at work.
+/// A producer at work.
 struct Work {
     sender: Sender,
     schedule: Schedule,
     timer: Timer,
-    in_flight: VecDeque<Sent>,
-    /// How much of the frame is written. Another is made when all of it is.
+    /// Refused by brokers that do not lead their partitions any more; they go before anything else.
+    moved: VecDeque<Sent>,
+    /// When to ask who leads them now; never, if that is known.
+    ask_at: u64,
+    /// How much of the frame is written, and to which connection. Another is made when all of it is.
     written: usize,
+    writing_to: usize,
     next_place: usize,
     next_id: i32,
     /// After an error the numbers of an idempotent producer have a gap: it needs a new identity.
@@ -70,10 +75,18 @@ enum Turn {
     Over,
 }
 
+/// What keeps a producer from going on.
+enum Broken {
+    /// The connection of this number.
+    Route(usize, Lost),
+    /// It needs a new identity.
+    Gap,
+}
+
 impl Sender {
     /// Gets a producer id, if it is to have one.
     pub(crate) async fn identify(&mut self) -> Result<(), ClientError> {
-        if let Some(cluster) = &self.identified_by {
+        if let (true, Some(cluster)) = (self.is_idempotent, &self.cluster) {
             let identity = new_identity(cluster).await?;
             self.frames.identify(identity);
         }
@@ -83,7 +96,7 @@ impl Sender {
     /// Carries out a schedule to its end; answers how many records were due and could not be sent.
     ///
     /// # Errors
-    /// When the connection broke and could not be opened again.
+    /// When a connection broke and could not be opened again.
     pub(crate) async fn run(self, schedule: Schedule) -> Result<u64, LoadError> {
         let timer = Timer::new()?;
         let frame_bytes = self.frames.bytes().len();
@@ -91,15 +104,19 @@ impl Sender {
             sender: self,
             schedule,
             timer,
-            in_flight: VecDeque::new(),
+            moved: VecDeque::new(),
+            ask_at: u64::MAX,
             written: frame_bytes,
+            writing_to: 0,
             next_place: 0,
             next_id: 0,
             is_gapped: false,
         };
-        while let Err(lost) = work.drive().await {
-            work.give_up(lost);
-            work.reconnect().await?;
+        while let Err(broken) = work.drive().await {
+            if let Broken::Route(number, lost) = broken {
+                work.give_up(number, lost);
+            }
+            work.mend().await?;
         }
         Ok(work.schedule.unsent(work.sender.clock.now()))
     }
@@ -107,35 +124,44 @@ impl Sender {
 
 impl Work {
     /// Writes and reads until all is sent and answered.
-    async fn drive(&mut self) -> Result<(), Lost> {
+    async fn drive(&mut self) -> Result<(), Broken> {
         loop {
             let turn = self.turn();
+            let in_flight = self.sender.routes.in_flight();
             let wake_at = match turn {
-                Turn::Over if self.in_flight.is_empty() => return Ok(()),
+                Turn::Over if in_flight == 0 && self.moved.is_empty() => return Ok(()),
                 Turn::At(time) => time,
                 Turn::Write | Turn::Full | Turn::Over => u64::MAX,
             };
-            if self.is_gapped && self.in_flight.is_empty() {
-                return Err(Lost("a new producer id after an error"));
+            // With a move under way the leaders are asked for first, after a pause.
+            if self.is_gapped && in_flight == 0 && self.ask_at == u64::MAX {
+                return Err(Broken::Gap);
             }
-            let expires_at = self.in_flight.front().map_or(u64::MAX, |sent| sent.made_at + nanos(ANSWER_PATIENCE));
-            let to_write = matches!(turn, Turn::Write);
+            let (oldest, made_at) = self.sender.routes.oldest().unwrap_or((0, u64::MAX));
+            let expires_at = made_at.saturating_add(nanos(ANSWER_PATIENCE));
+            let to_write = matches!(turn, Turn::Write).then_some(self.writing_to);
+            // What is half written goes out first.
+            let ask_at = if to_write.is_none() { self.ask_at } else { u64::MAX };
             tokio::select! {
                 biased;
-                ready = self.sender.link.ready(to_write) => ready?,
-                () = self.timer.until(&self.sender.clock, wake_at.min(expires_at)) => {
-                    if self.sender.clock.now() >= expires_at {
-                        return Err(TIMED_OUT);
+                ready = self.sender.routes.ready(to_write) => {
+                    ready.map_err(|(number, lost)| Broken::Route(number, lost))?;
+                }
+                () = self.timer.until(&self.sender.clock, wake_at.min(expires_at).min(ask_at)) => {
+                    let now = self.sender.clock.now();
+                    if now >= expires_at {
+                        return Err(Broken::Route(oldest, TIMED_OUT));
+                    }
+                    if now >= ask_at {
+                        self.ask().await;
                     }
                 }
             }
-            if to_write {
-                self.write()?;
+            if let Some(number) = to_write {
+                self.write().map_err(|lost| Broken::Route(number, lost))?;
             }
-            if self.sender.link.read()? {
-                while let Some(frame) = self.sender.link.frame()? {
-                    self.settle(frame)?;
-                }
+            for number in 0..self.sender.routes.all.len() {
+                self.read(number).map_err(|lost| Broken::Route(number, lost))?;
             }
         }
     }
@@ -145,46 +171,84 @@ impl Work {
         if self.written < self.sender.frames.bytes().len() {
             return Turn::Write;
         }
-        if self.in_flight.len() >= self.sender.in_flight_max || self.is_gapped {
+        if self.is_gapped {
             return Turn::Full;
         }
         let now = self.sender.clock.now();
+        if self.ask_at == u64::MAX
+            && let Some(again) = self.moved.pop_front()
+        {
+            self.make(again.place, again.due, (now, again.first_made_at));
+            return Turn::Write;
+        }
+        if self.sender.routes.in_flight() + self.moved.len() >= self.sender.in_flight_max {
+            return Turn::Full;
+        }
         match self.schedule.next(now) {
             Next::At(time) => Turn::At(time),
             Next::Done => Turn::Over,
             Next::Send(due) => {
                 self.next_place = (self.next_place + 1) % self.sender.frames.partitions().len();
-                self.sender.frames.make(self.next_place, &due, self.next_id);
-                self.in_flight.push_back(Sent { due, correlation_id: self.next_id, made_at: now });
-                self.next_id = self.next_id.wrapping_add(1);
-                self.written = 0;
+                self.make(self.next_place, due, (now, now));
                 Turn::Write
             }
         }
     }
 
+    fn make(&mut self, place: usize, due: Due, (made_at, first_made_at): (u64, u64)) {
+        self.sender.frames.make(place, &due, self.next_id);
+        self.writing_to = self.sender.routes.of(place);
+        let sent = Sent { due, correlation_id: self.next_id, made_at, place, first_made_at };
+        self.sender.routes.all[self.writing_to].in_flight.push_back(sent);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.written = 0;
+    }
+
     fn write(&mut self) -> Result<(), Lost> {
         let bytes = self.sender.frames.bytes();
-        self.written += self.sender.link.write(&bytes[self.written..])?;
+        let route = &mut self.sender.routes.all[self.writing_to];
+        self.written += route.link.write(&bytes[self.written..])?;
         if self.written == bytes.len() && !self.sender.frames.is_answered() {
             // Without acks a record counts when the operating system has taken it, and nobody hears of more.
             let now = self.sender.clock.now();
-            while let Some(sent) = self.in_flight.pop_front() {
+            for sent in std::mem::take(&mut route.in_flight) {
                 self.count(&sent.due, ErrorCode::NONE, now);
             }
         }
         Ok(())
     }
 
-    fn settle(&mut self, frame: bytes::Bytes) -> Result<(), Lost> {
+    fn read(&mut self, number: usize) -> Result<(), Lost> {
+        let route = &mut self.sender.routes.all[number];
+        if !route.is_open || !route.link.read()? {
+            return Ok(());
+        }
+        while let Some(frame) = self.sender.routes.all[number].link.frame()? {
+            self.settle(number, frame)?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, number: usize, frame: bytes::Bytes) -> Result<(), Lost> {
         let (id, answer) = decode::<ProduceResponse>(ProduceRequest::KEY, self.sender.frames.version(), frame)?;
         let partition = answer.responses.first().and_then(|topic| topic.partition_responses.first());
         let code = partition.ok_or(GARBLED)?.error_code;
+        let in_flight = &mut self.sender.routes.all[number].in_flight;
         // What an answer is not about stays in flight, and is counted with the rest when the connection is given up.
-        let sent = self.in_flight.front().filter(|sent| sent.correlation_id == id).ok_or(GARBLED)?;
-        self.count(&sent.due, code, self.sender.clock.now());
-        self.in_flight.pop_front();
-        self.is_gapped |= code.is_error() && self.sender.identified_by.is_some();
+        if in_flight.front().is_none_or(|sent| sent.correlation_id != id) {
+            return Err(GARBLED);
+        }
+        let sent = in_flight.pop_front().ok_or(GARBLED)?;
+        let now = self.sender.clock.now();
+        self.is_gapped |= code.is_error() && self.sender.is_idempotent;
+        let is_hopeful = now < sent.first_made_at.saturating_add(nanos(MOVE_PATIENCE));
+        if has_moved(code) && self.sender.cluster.is_some() && is_hopeful {
+            self.sender.meter.moved(&sent.due);
+            self.moved.push_back(sent);
+            self.ask_at = self.ask_at.min(now + nanos(MOVE_PAUSE));
+        } else {
+            self.count(&sent.due, code, now);
+        }
         Ok(())
     }
 
@@ -197,27 +261,48 @@ impl Work {
     }
 
     /// Nobody knows what became of what was in flight, so it is no success.
-    fn give_up(&mut self, lost: Lost) {
+    fn give_up(&mut self, number: usize, lost: Lost) {
         let now = self.sender.clock.now();
-        while let Some(sent) = self.in_flight.pop_front() {
+        let route = &mut self.sender.routes.all[number];
+        route.is_open = false;
+        for sent in std::mem::take(&mut route.in_flight) {
             self.sender.meter.refused(&sent.due, lost.0, now);
         }
-        self.written = self.sender.frames.bytes().len();
+        if self.writing_to == number {
+            self.written = self.sender.frames.bytes().len();
+        }
     }
 
-    async fn reconnect(&mut self) -> Result<(), LoadError> {
+    /// Asks who leads the partitions now. Who does not hear, asks again.
+    async fn ask(&mut self) {
+        let asked = tokio::time::timeout(ASK_PATIENCE, self.follow()).await;
+        self.ask_at = match asked {
+            Ok(Ok(())) => u64::MAX,
+            _ => self.sender.clock.now() + nanos(MOVE_PAUSE),
+        };
+    }
+
+    /// Connects to whoever leads the partitions now.
+    async fn follow(&mut self) -> Result<(), ClientError> {
+        let Sender { routes, frames, cluster, .. } = &mut self.sender;
+        match cluster {
+            Some(cluster) => routes.renew(cluster, frames.topic(), frames.partitions()).await,
+            None => routes.reopen().await,
+        }
+    }
+
+    /// Connects again, and gets a new identity if one is needed.
+    async fn mend(&mut self) -> Result<(), LoadError> {
         let give_up_at = self.sender.clock.now() + nanos(RECONNECT_PATIENCE);
         loop {
-            let result = match Link::connect(&self.sender.address).await {
-                Ok(link) => {
-                    self.sender.link = link;
-                    self.sender.identify().await
-                }
+            let result = match self.follow().await {
+                Ok(()) => self.sender.identify().await,
                 Err(failure) => Err(failure),
             };
             match result {
                 Ok(()) => {
                     self.is_gapped = false;
+                    self.ask_at = u64::MAX;
                     return Ok(());
                 }
                 Err(failure) if self.sender.clock.now() >= give_up_at => return Err(failure.into()),
@@ -254,6 +339,7 @@ mod tests {
 
     use super::*;
     use crate::frames::Form;
+    use crate::link::Link;
     use crate::payload::Payloads;
     use crate::schedule::Plan;
     use crate::summary::Latency;
@@ -311,11 +397,11 @@ mod tests {
             TopicMetadata { name: "t".into(), id: protocol::Uuid::ZERO, is_internal: false, partitions: vec![] };
         let form = Form { topic: topic.into(), version: VERSION, acks: 1, codec: Codec::None, is_pre_encoded: true };
         let sender = Sender {
-            link: Link::connect(&address).await.unwrap(),
-            address,
+            routes: Routes::one(address.clone(), Link::connect(&address).await.unwrap(), 1),
             frames: Frames::new(form, vec![0], Payloads::new(&Values::random(100, 1.0), 1, None), None),
             in_flight_max: 5,
-            identified_by: None,
+            cluster: None,
+            is_idempotent: false,
             record_bytes: 100,
             clock: Arc::clone(&clock),
             meter: tally.meter(0),

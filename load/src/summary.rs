@@ -51,6 +51,9 @@ pub struct Side {
     pub requests_per_second: f64,
     /// Records that were not written, or fetches that failed, warm-up included, by Kafka's name of the reason.
     pub errors: BTreeMap<String, u64>,
+    /// Records that were sent again because another broker had come to lead their partition, warm-up included. That is no
+    /// error; their latency has it.
+    pub moved: u64,
     /// How long it took.
     pub latency: Latency,
 }
@@ -105,6 +108,7 @@ impl Side {
             megabytes_per_second: per_second(counts.bytes as f64 / 1e6),
             requests_per_second: per_second(counts.requests as f64),
             errors,
+            moved: counts.moved + warmup.moved,
             latency: Latency::of(&counts.latency),
         }
     }

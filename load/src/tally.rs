@@ -38,6 +38,8 @@ pub(crate) struct Counts {
     pub(crate) requests: u64,
     /// Records that were not written, or requests that were not answered, by the reason.
     pub(crate) errors: BTreeMap<String, u64>,
+    /// Records that were sent again, to the new leader of their partition; they are counted besides where they end.
+    pub(crate) moved: u64,
     /// Of a record from when it was due to its acknowledgement; of a fetch from its request to its answer.
     pub(crate) latency: Histogram<u64>,
     /// Of a record from when it was due until it was read.
@@ -54,6 +56,7 @@ impl Default for Counts {
             bytes: 0,
             requests: 0,
             errors: BTreeMap::new(),
+            moved: 0,
             latency: empty(),
             end_to_end: empty(),
             last_ns: 0,
@@ -70,6 +73,7 @@ impl Counts {
         self.records += other.records;
         self.bytes += other.bytes;
         self.requests += other.requests;
+        self.moved += other.moved;
         self.last_ns = self.last_ns.max(other.last_ns);
         for (reason, count) in &other.errors {
             *self.errors.entry(reason.clone()).or_default() += count;
@@ -161,6 +165,11 @@ impl Meter {
             counts.last_ns = counts.last_ns.max(now);
             *counts.errors.entry(reason.to_owned()).or_default() += u64::from(due.count);
         });
+    }
+
+    /// These records went to a broker that does not lead their partition any more, and go to another.
+    pub(crate) fn moved(&self, due: &Due) {
+        self.with(due.counts, |counts| counts.moved += u64::from(due.count));
     }
 
     /// A fetch brought records. Those that tell when they were due count if that was after the warm-up, others if they

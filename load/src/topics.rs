@@ -19,16 +19,27 @@ const LEADERS_PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The topics as they are, and which of them this run has made.
+#[derive(Default)]
 pub(crate) struct Prepared {
     pub(crate) topics: Vec<Arc<TopicMetadata>>,
     pub(crate) made: Vec<String>,
 }
 
-/// Finds the topics of a run, and makes those that are not there if it is to.
-pub(crate) async fn prepare(cluster: &Cluster, wanted: &Topics) -> Result<Prepared, LoadError> {
-    let mut prepared = Prepared { topics: Vec::new(), made: Vec::new() };
-    match find_all(cluster, wanted, &mut prepared).await {
-        Ok(()) => Ok(prepared),
+/// Finds the topics of a run, and makes those that are not there if it is to; `None` when it was stopped meanwhile. What
+/// was made is gone again then, and after an error.
+pub(crate) async fn prepare(
+    cluster: &Cluster,
+    wanted: &Topics,
+    stop: impl Future<Output = ()>,
+) -> Result<Option<Prepared>, LoadError> {
+    let mut prepared = Prepared::default();
+    let result = tokio::select! {
+        result = find_all(cluster, wanted, &mut prepared) => result.map(|()| true),
+        () = stop => Ok(false),
+    };
+    match result {
+        Ok(true) => Ok(Some(prepared)),
+        Ok(false) => cleaned(cluster, &prepared.made, Ok(None)).await,
         Err(failure) => cleaned(cluster, &prepared.made, Err(failure)).await,
     }
 }
@@ -59,8 +70,12 @@ async fn find_all(cluster: &Cluster, wanted: &Topics, prepared: &mut Prepared) -
                      without --topic a topic is made and filled for the occasion"
                 ))
             })?;
-            create(cluster, name, new).await?;
+            // Who is stopped now does not hear whether it was made.
             prepared.made.push(name.clone());
+            if let Err(failure) = create(cluster, name, new).await {
+                prepared.made.pop();
+                return Err(failure.into());
+            }
         }
         let topic = with_leaders(cluster, name).await?;
         // The metadata may name a leader before the leader knows; who answers this does.
@@ -71,7 +86,7 @@ async fn find_all(cluster: &Cluster, wanted: &Topics, prepared: &mut Prepared) -
     Ok(())
 }
 
-/// Deletes topics.
+/// Deletes topics; one that is not there is as good as deleted.
 pub(crate) async fn delete(cluster: &Cluster, names: &[String]) -> Result<(), LoadError> {
     if names.is_empty() {
         return Ok(());
@@ -86,6 +101,9 @@ pub(crate) async fn delete(cluster: &Cluster, names: &[String]) -> Result<(), Lo
         |answer: &DeleteTopicsResponse| answer.responses.first().map_or(ErrorCode::NONE, |topic| topic.error_code);
     for topic in cluster.admin(&request, code).await?.responses {
         let name = topic.name.unwrap_or_default();
+        if topic.error_code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
+            continue;
+        }
         ClientError::check(format!("deleting topic {name}"), topic.error_code, topic.error_message)?;
     }
     Ok(())

@@ -54,14 +54,29 @@ impl Contender {
         self != Contender::Limit
     }
 
-    /// Starts it on an empty `directory`; answers when it listens.
+    /// Whether it is this project's.
+    pub(crate) fn is_ottla(self) -> bool {
+        matches!(self, Contender::Ottla | Contender::OttlaKafkaMode)
+    }
+
+    /// Whether it is Apache Kafka.
+    pub(crate) fn is_kafka(self) -> bool {
+        matches!(self, Contender::Kafka | Contender::Kafka512m)
+    }
+
+    /// About how long it takes to start and to stop.
+    pub(crate) fn estimate(self) -> Duration {
+        Duration::from_secs(if self.is_kafka() { 7 } else { 1 })
+    }
+
+    /// Starts it on an empty `directory`, Ottla from this binary; answers when it listens.
     ///
     /// # Errors
     /// One line for a person.
-    pub(crate) fn start(self, directory: &Path) -> Result<Running, String> {
+    pub(crate) fn start(self, directory: &Path, ottla: &Path) -> Result<Running, String> {
         match self {
-            Contender::Ottla => ottla::start(directory, "fsync"),
-            Contender::OttlaKafkaMode => ottla::start(directory, "kafka"),
+            Contender::Ottla => ottla::start(directory, ottla, "fsync"),
+            Contender::OttlaKafkaMode => ottla::start(directory, ottla, "kafka"),
             Contender::Kafka => kafka::start(directory, "1g"),
             Contender::Kafka512m => kafka::start(directory, "512m"),
             Contender::Limit => limit::start(directory),

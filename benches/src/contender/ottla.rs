@@ -1,14 +1,12 @@
-//! The release binary of this tree.
+//! The binary of this tree.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Running;
-use crate::tree;
 
-pub(super) fn start(directory: &Path, durability: &str) -> Result<Running, String> {
-    let binary = tree::ottla();
-    let mut command = Command::new(&binary);
+pub(super) fn start(directory: &Path, binary: &Path, durability: &str) -> Result<Running, String> {
+    let mut command = Command::new(binary);
     command.args(["--set", "listeners=PLAINTEXT://127.0.0.1:0", "--set", "ottla.http.listener=none"]);
     command.args(["--set", &format!("log.dirs={}", directory.join("data").display())]);
     command.args(["--set", &format!("ottla.durability={durability}")]);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Setting;
+use super::{Picture, Setting};
 use crate::bars;
 use crate::contender::Contender;
 use crate::measure::Table;
@@ -15,7 +15,13 @@ const RATIOS: [(&str, Contender, Contender); 3] = [
     ("kafka mode ÷ limit", Contender::OttlaKafkaMode, Contender::Limit),
 ];
 
-pub(super) fn report(setting: &Setting, table: &Table, plots: &[&str]) -> String {
+/// What lies beside the text.
+pub(super) struct Pictures<'a> {
+    pub(super) plots: &'a [Picture],
+    pub(super) flames: &'a [Picture],
+}
+
+pub(super) fn report(setting: &Setting, table: &Table, pictures: &Pictures<'_>) -> String {
     let mut text = String::from("# Ottla, Apache Kafka and the machine's limit, side by side\n\n");
     about(&mut text, setting);
     text.push_str("\n## Bars\n\n| workload | measure | bar | median of rounds | reached |\n|---|---|---|---|---|\n");
@@ -27,25 +33,56 @@ pub(super) fn report(setting: &Setting, table: &Table, plots: &[&str]) -> String
     if !table.failures().is_empty() {
         let _ = writeln!(text, "\nNot measured:\n\n- {}", table.failures().join("\n- "));
     }
-    for name in plots {
-        let _ = writeln!(text, "\n![{name}]({name})");
+    for Picture { file, title, .. } in pictures.plots {
+        let _ = writeln!(text, "\n![{title}]({file})");
     }
     for workload in table.workloads() {
         section(&mut text, table, workload);
+    }
+    if !pictures.flames.is_empty() {
+        text.push_str("\n## Flame graphs\n\nStacks of the first round, its warm-up included.\n");
+    }
+    for Picture { file, title, .. } in pictures.flames {
+        let _ = writeln!(text, "\n[{title}]({file})\n\n![{title}]({file})");
     }
     text
 }
 
 fn about(text: &mut String, setting: &Setting) {
     let Setting { machine, rounds, seconds, .. } = setting;
-    let memory_gb = machine.memory_bytes as f64 / 1e9;
+    let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    let memory = &machine.memory;
     let _ = writeln!(
         text,
         "{rounds} rounds, {seconds} s each after a warm-up, in alternating order; clients and brokers share the machine.\n\
-         Medians, with the least and the most in brackets. Ratios are taken round by round.\n\n\
-         - {} × {}, {memory_gb:.1} GB, Linux {}, {}\n- Ottla {}, {}",
-        machine.processors, machine.processor, machine.kernel, machine.file_system, machine.commit, machine.java,
+         Medians, with the least and the most in brackets. Ratios are taken round by round. Memory is the most seen during\n\
+         a workload, on a contender that has done those above it; where partitions or connections grow, and only there,\n\
+         each has just been started.\n\n\
+         - {} × {}, {}, Linux {}, {}\n- Ottla {}, {}",
+        machine.processors,
+        machine.processor,
+        gigabytes(machine.memory_bytes),
+        machine.kernel,
+        machine.file_system,
+        machine.commit,
+        machine.java,
     );
+    let _ = writeln!(
+        text,
+        "- before the first round: {} free, {} in the page cache, {} of swap, huge pages: {}; throw-away data was written at\n  \
+         {} MB/s, and again at {} MB/s (the first much slower: memory that nobody had touched before)",
+        gigabytes(memory.free_bytes),
+        gigabytes(memory.cached_bytes),
+        gigabytes(memory.swap_bytes),
+        memory.huge_pages,
+        number(memory.first_touch_mb_per_second),
+        number(memory.again_mb_per_second),
+    );
+    if setting.has_symbols {
+        text.push_str(
+            "- Ottla with names and frame pointers, sampled in the first round: it is a little slower for that\n",
+        );
+    }
 }
 
 fn section(text: &mut String, table: &Table, workload: &str) {
@@ -80,11 +117,19 @@ pub(crate) fn number(value: f64) -> String {
         v if v >= 1.0 => 2,
         _ => 3,
     };
-    let text = format!("{value:.digits$}");
+    grouped(&format!("{value:.digits$}"))
+}
+
+/// A whole number, thousands apart.
+pub(crate) fn count(value: usize) -> String {
+    grouped(&value.to_string())
+}
+
+fn grouped(text: &str) -> String {
     let whole = text.find('.').unwrap_or(text.len());
     let mut grouped = String::new();
     for (place, digit) in text.chars().enumerate() {
-        if place > 0 && place < whole && (whole - place) % 3 == 0 && !grouped.ends_with('-') {
+        if place > 0 && place < whole && (whole - place).is_multiple_of(3) && !grouped.ends_with('-') {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -94,11 +139,12 @@ pub(crate) fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{count, number};
 
     #[test]
     fn numbers_for_people() {
         let shown = [0.01234, 1.234, 12.34, 123.4, 1234.0, 1234567.0].map(number);
         assert_eq!(shown, ["0.012", "1.23", "12.3", "123", "1,234", "1,234,567"]);
+        assert_eq!([1, 200, 10_000].map(count), ["1", "200", "10,000"]);
     }
 }
