@@ -47,6 +47,22 @@ impl BytePermit {
         BytePermit { budget, held: None, overdraft: None }
     }
 
+    /// Whether the permit covers `bytes` in total now, without waiting.
+    pub(crate) fn try_grow_to(&mut self, bytes: usize) -> bool {
+        let have = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Ok(more) = u32::try_from(bytes.div_ceil(UNIT_BYTES).saturating_sub(have)) else { return false };
+        match Arc::clone(&self.budget.free).try_acquire_many_owned(more) {
+            Ok(permit) => {
+                match &mut self.held {
+                    Some(held) => held.merge(permit),
+                    None => self.held = Some(permit),
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
     /// Waits until the permit covers `bytes` in total, or holds the overdraft. Cancel-safe: what was got stays.
     pub(crate) async fn grow_to(&mut self, bytes: usize) {
         if self.overdraft.is_some() {
@@ -86,6 +102,10 @@ mod tests {
         let mut permit = BytePermit::empty(Arc::clone(&budget));
         permit.grow_to(100_000).await;
         permit.grow_to(200_000).await;
+        assert!(permit.try_grow_to(1 << 20) && !permit.try_grow_to((1 << 20) + 1));
+        drop(permit);
+        let mut permit = BytePermit::empty(Arc::clone(&budget));
+        assert!(permit.try_grow_to(200_000));
         assert_eq!(budget.free.available_permits(), 1024 - 196);
         drop(permit);
         assert_eq!(budget.free.available_permits(), 1024);

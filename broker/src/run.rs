@@ -14,8 +14,8 @@ use crate::disk_work::BLOCKING_THREADS;
 use crate::{logging, ready_lines};
 
 const THREAD_STACK_BYTES: usize = 512 * 1024;
-/// A worker less would let one busy connection delay every other.
-const WORKERS_MIN: usize = 2;
+/// More than the processors: one may always be waiting for the disk (see `disk_work`).
+const WORKERS_MORE: usize = 1;
 /// How long a shutdown may wait for a stuck disk before the process ends anyway.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -51,9 +51,9 @@ pub fn run(input: ConfigInput) -> ExitCode {
 
 fn runtime() -> std::io::Result<Runtime> {
     // Counts the processors that the cgroup's quota allows.
-    let workers = available_parallelism().map_or(WORKERS_MIN, |count| count.get().max(WORKERS_MIN));
+    let processors = available_parallelism().map_or(1, |count| count.get());
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
+        .worker_threads(processors + WORKERS_MORE)
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_stack_size(THREAD_STACK_BYTES)
         .thread_name("ottla")

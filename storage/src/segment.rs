@@ -383,6 +383,11 @@ impl Segment {
         disk.open(&self.path, false).map_err(StorageError::io("open", &self.path))
     }
 
+    /// Whether the file is open.
+    pub(crate) fn is_open(&self) -> bool {
+        lock(&self.file).is_some()
+    }
+
     /// Keeps the file open, because it will be written to.
     pub(crate) fn keep_open(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         let mut kept = lock(&self.file);

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Durable, Flow, Partition};
 use crate::clock::wall_ms;
-use crate::disk_work::{self, Writers};
+use crate::disk_work::{self, Writers, WritingWorker};
 
 /// What an append gave: where the records are, and what to wait for if they must be durable.
 type Appending = (Appended, Option<oneshot::Receiver<Durable>>);
@@ -26,29 +26,48 @@ pub(crate) enum AppendRefusal {
     Log(AppendError),
 }
 
-/// Appends client batches, each to its partition, in order, on a thread that may block.
+/// What a worker of the runtime writes with its own hands, bytes; for more, handing it over costs little.
+const HERE_MAX_BYTES: usize = 1 << 20;
+
+/// Appends client batches, each to its partition, in order. What waits for no flush as a rule is written right here.
 pub(crate) async fn append_batches(jobs: Vec<(Arc<Partition>, Bytes)>, durable: bool) -> Vec<AppendResult> {
     let count = jobs.len();
-    let appended = disk_work::run(Writers::Producers, move || {
-        let append_one = |(partition, batch): (Arc<Partition>, Bytes)| {
-            let size_bytes = batch.len();
-            partition.traffic.count(Flow::ProduceRequests, 1);
-            let appended = if partition.disk.space.admit(size_bytes) {
-                append(&partition, batch, AppendOrigin::Client, durable).map_err(AppendRefusal::Log)
-            } else {
-                Err(AppendRefusal::NearlyFull)
-            };
-            if appended.is_err() {
-                partition.traffic.count(Flow::FailedProduceRequests, 1);
-                partition.traffic.count(Flow::BytesRejected, size_bytes as u64);
-            }
-            appended
-        };
-        jobs.into_iter().map(append_one).collect()
-    })
-    .await;
+    // Asking takes locks that a stalled flush may hold, so the worker is claimed before.
+    if let Some(_worker) = WritingWorker::claim()
+        && is_quick(&jobs)
+    {
+        return append_all(jobs, durable);
+    }
+    let appended = disk_work::run(Writers::Producers, move || append_all(jobs, durable)).await;
     // Only a stopping runtime cancels a blocking task.
     appended.unwrap_or_else(|_| (0..count).map(|_| Err(AppendRefusal::Log(AppendError::Closed))).collect())
+}
+
+fn is_quick(jobs: &[(Arc<Partition>, Bytes)]) -> bool {
+    let bytes: usize = jobs.iter().map(|(_, batch)| batch.len()).sum();
+    let is_quick = |(partition, batch): &(Arc<Partition>, Bytes)| {
+        partition.log.appends_at_once(batch.len(), partition.leader_epoch())
+    };
+    bytes <= HERE_MAX_BYTES && jobs.iter().all(is_quick)
+}
+
+fn append_all(jobs: Vec<(Arc<Partition>, Bytes)>, durable: bool) -> Vec<AppendResult> {
+    jobs.into_iter().map(|(partition, batch)| append_of_client(&partition, batch, durable)).collect()
+}
+
+fn append_of_client(partition: &Arc<Partition>, batch: Bytes, durable: bool) -> AppendResult {
+    let size_bytes = batch.len();
+    partition.traffic.count(Flow::ProduceRequests, 1);
+    let appended = if partition.disk.space.admit(size_bytes) {
+        append(partition, batch, AppendOrigin::Client, durable).map_err(AppendRefusal::Log)
+    } else {
+        Err(AppendRefusal::NearlyFull)
+    };
+    if appended.is_err() {
+        partition.traffic.count(Flow::FailedProduceRequests, 1);
+        partition.traffic.count(Flow::BytesRejected, size_bytes as u64);
+    }
+    appended
 }
 
 fn append(

@@ -1,24 +1,27 @@
-//! One connection: frames in, answers out in the same order.
+//! One connection: frames in, answers out in the same order, by one task.
 //!
-//! The reading half starts each request before it reads the next, which fixes the order of effects (an idempotent
-//! producer has five requests in flight and counts on it). What a request then waits for (an fsync, a long poll, a
-//! rebalance) happens in the writing half's queue, so later requests need not wait for it to start.
+//! Each request is started before the next is read, which fixes the order of effects (an idempotent producer has five
+//! requests in flight and counts on it). What a request then waits for (an fsync, a long poll, a rebalance) happens in
+//! the queue of answers, so later requests need not wait for it to start.
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::frame_reader::{FrameReader, ReadError};
+use super::answers::{Answers, Slot};
+use super::frame_reader::{Frame, FrameReader, ReadError};
 use super::listener::TRAFFIC;
 use super::sniff::{Stranger, sniff};
-use super::writer::{Slot, write_answers};
 use crate::broker::Broker;
 use crate::config::Listener;
 use crate::dispatch::{self, Step};
@@ -41,8 +44,14 @@ pub(crate) struct ConnectionInfo {
     pub(crate) producer: OnceLock<Arc<ClientLatency>>,
 }
 
-/// Serves one connection until either side is done with it.
-pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAddr, listener: Arc<Listener>) {
+/// Serves one connection until either side is done with it, or `stop` changes.
+pub(crate) async fn serve(
+    broker: Arc<Broker>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: Arc<Listener>,
+    mut stop: watch::Receiver<bool>,
+) {
     let Ok(local) = stream.local_addr() else { return };
     // Answers are written whole, so waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
@@ -67,44 +76,79 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
         Err(error) => return log_end(&info, &error),
     }
 
-    let (slots, queue) = mpsc::channel(IN_FLIGHT_MAX);
-    let mut writer = tokio::spawn(write_answers(write_half, queue, idle));
-    read_requests(&broker, &info, &mut frames, slots, idle).await;
-    match timeout(DRAIN_TIMEOUT, &mut writer).await {
-        Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::TimedOut => {
-            warn!(client = %peer, listener = %info.listener.name, "connection closed: the client asked and did not read the answer for connections.max.idle.ms");
-        }
-        Ok(_) => {}
-        Err(_) => writer.abort(),
+    let mut answers = Answers::new(write_half, idle);
+    let served = tokio::select! {
+        served = serve_requests(&broker, &info, &mut frames, &mut answers) => served,
+        _ = stop.changed() => Ok(()),
+    };
+    let drained = match served {
+        Ok(()) => timeout(DRAIN_TIMEOUT, answers.drive()).await.unwrap_or(Ok(())),
+        failed => failed,
+    };
+    if drained.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+        warn!(client = %peer, listener = %info.listener.name, "connection closed: the client asked and did not read the answer for connections.max.idle.ms");
     }
 }
 
-async fn read_requests(
+/// Serves until no more requests come. An error means that no more answers can be sent.
+async fn serve_requests(
     broker: &Arc<Broker>,
     info: &Arc<ConnectionInfo>,
     frames: &mut FrameReader,
-    slots: mpsc::Sender<Slot>,
-    idle: Duration,
-) {
+    answers: &mut Answers<OwnedWriteHalf>,
+) -> io::Result<()> {
+    let idle = broker.config().connections_max_idle;
     loop {
-        let frame = tokio::select! {
-            frame = frames.next(idle) => frame,
-            () = slots.closed() => return,
+        let may_begin = answers.waiting() < IN_FLIGHT_MAX;
+        let arrived = if may_begin && !answers.is_full() { frames.arrived() } else { None };
+        let frame = match arrived {
+            Some(frame) => {
+                // Somebody woken by the request before this one must not wait for what this one does.
+                yield_now().await;
+                frame
+            }
+            None => {
+                let frame = tokio::select! {
+                    biased;
+                    driven = answers.drive(), if !answers.is_empty() => {
+                        driven?;
+                        continue;
+                    }
+                    frame = frames.next(idle), if may_begin => frame,
+                };
+                match frame {
+                    Ok(frame) => frame,
+                    // Somebody who waits for an answer is not idle.
+                    Err(ReadError::Idle { inside: false }) if !answers.is_empty() => continue,
+                    Err(error) => {
+                        log_end(info, &error);
+                        return Ok(());
+                    }
+                }
+            }
         };
-        let frame = match frame {
-            Ok(frame) => frame,
-            // Somebody who waits for an answer is not idle.
-            Err(ReadError::Idle { inside: false }) if slots.capacity() < IN_FLIGHT_MAX => continue,
-            Err(error) => return log_end(info, &error),
-        };
-        let slot = match dispatch::start(broker, info, frame).await {
-            Step::Reply(answer) => Slot::Ready(answer),
-            Step::Wait(pending) => Slot::Pending(pending),
-            Step::Silent => continue,
-            Step::Close => return,
-        };
-        if slots.send(slot).await.is_err() {
-            return;
+        match start(broker, info, frame, answers).await? {
+            Step::Reply(answer) => answers.push(Slot::Ready(answer)),
+            Step::Wait(pending) => answers.push(Slot::Pending(pending)),
+            Step::Silent => {}
+            Step::Close => return Ok(()),
+        }
+    }
+}
+
+/// Starts a request. Earlier ones are answered meanwhile, when that takes time.
+async fn start(
+    broker: &Arc<Broker>,
+    info: &Arc<ConnectionInfo>,
+    frame: Frame,
+    answers: &mut Answers<OwnedWriteHalf>,
+) -> io::Result<Step> {
+    let mut starting = pin!(dispatch::start(broker, info, frame));
+    loop {
+        tokio::select! {
+            biased;
+            step = &mut starting => return Ok(step),
+            driven = answers.drive(), if !answers.is_empty() => driven?,
         }
     }
 }

@@ -28,6 +28,8 @@ const BLOCK_BYTES: usize = 4 * 1024;
 const BLOCK_REST_BYTES: usize = 2 * 1024;
 /// A peer that has sent this much of a frame may be believed about eight times more.
 const GROWTH: usize = 8;
+/// Who has sent a frame is believed to send another of its size, up to this: its buffer is not moved while it grows.
+const BELIEVED_MAX_BYTES: usize = 1 << 20;
 /// How long a frame may stand still in the middle. A half-sent frame holds budget that others wait for.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -73,12 +75,14 @@ pub(crate) struct FrameReader {
     budget: Arc<ByteBudget>,
     limit: usize,
     permit: Option<BytePermit>,
+    /// Of the last frame, with its length.
+    last_bytes: usize,
 }
 
 impl FrameReader {
     /// `limit` is `socket.request.max.bytes`.
     pub(crate) fn new(stream: OwnedReadHalf, budget: Arc<ByteBudget>, limit: usize) -> FrameReader {
-        FrameReader { stream, buffer: BytesMut::new(), in_block: false, budget, limit, permit: None }
+        FrameReader { stream, buffer: BytesMut::new(), in_block: false, budget, limit, permit: None, last_bytes: 0 }
     }
 
     /// Waits for the first four bytes of the connection, and leaves them where they are.
@@ -102,12 +106,26 @@ impl FrameReader {
                 other => other,
             })?;
         }
+        Ok(self.cut(size))
+    }
+
+    /// The next frame, if it has arrived whole already.
+    pub(crate) fn arrived(&mut self) -> Option<Frame> {
+        if self.buffer.len() < 4 {
+            return None;
+        }
+        let size = self.announced().ok()?;
+        (self.buffer.len() >= 4 + size).then(|| self.cut(size))
+    }
+
+    fn cut(&mut self, size: usize) -> Frame {
+        self.last_bytes = 4 + size;
         self.buffer.advance(4);
         let bytes = self.buffer.split_to(size).freeze();
         if self.buffer.is_empty() {
             self.let_go();
         }
-        Ok(Frame { bytes, permit: self.permit.take() })
+        Frame { bytes, permit: self.permit.take() }
     }
 
     fn announced(&self) -> Result<usize, ReadError> {
@@ -123,11 +141,20 @@ impl FrameReader {
         if self.buffer.capacity() > self.buffer.len() {
             return;
         }
-        let target = wanted.min((self.buffer.len() * GROWTH).max(FREE_BYTES));
+        let believed = (self.buffer.len() * GROWTH).max(FREE_BYTES).max(self.last_bytes.min(BELIEVED_MAX_BYTES));
+        self.reserve(wanted.min(believed)).await;
+    }
+
+    /// Makes the buffer hold `target` bytes, more than it has, when the budget has them.
+    async fn reserve(&mut self, target: usize) {
         if target > FREE_BYTES {
             let permit = self.permit.get_or_insert_with(|| BytePermit::empty(Arc::clone(&self.budget)));
             permit.grow_to(target).await;
         }
+        self.hold(target);
+    }
+
+    fn hold(&mut self, target: usize) {
         if self.in_block {
             // What is longer gets a buffer of its own, which storage can keep without a copy.
             let mut own = BytesMut::with_capacity(target);
@@ -141,6 +168,17 @@ impl FrameReader {
     }
 
     async fn fill(&mut self, patience: Duration, inside: bool) -> Result<(), ReadError> {
+        if self.buffer.capacity() == self.buffer.len() && self.last_bytes > BLOCK_BYTES {
+            match timeout(patience, self.stream.readable()).await {
+                Err(_) => return Err(ReadError::Idle { inside }),
+                Ok(ready) => ready.map_err(ReadError::Io)?,
+            }
+            let target = self.buffer.len() + self.last_bytes.min(BELIEVED_MAX_BYTES);
+            let permit = self.permit.get_or_insert_with(|| BytePermit::empty(Arc::clone(&self.budget)));
+            if permit.try_grow_to(target) {
+                self.hold(target);
+            }
+        }
         // A buffer is held from when something arrives, not from when somebody begins to wait for it.
         let read = poll_fn(|context| {
             if self.buffer.capacity() == self.buffer.len() {
@@ -149,6 +187,7 @@ impl FrameReader {
             let polled = pin!(self.stream.read_buf(&mut self.buffer)).poll(context);
             if polled.is_pending() && self.buffer.is_empty() {
                 self.let_go();
+                self.permit = None;
             }
             polled
         });

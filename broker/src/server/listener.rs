@@ -96,13 +96,10 @@ pub(crate) async fn serve(broker: Arc<Broker>, bound: BoundListener, mut stop: w
         let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
         let broker = Arc::clone(&broker);
         let listener = Arc::clone(&bound.listener);
-        let mut stop = stop.clone();
+        let stop = stop.clone();
         tokio::spawn(async move {
             let _place = place;
-            tokio::select! {
-                () = connection::serve(broker, stream, peer, listener) => {}
-                _ = stop.changed() => {}
-            }
+            connection::serve(broker, stream, peer, listener, stop).await;
         });
     }
 }

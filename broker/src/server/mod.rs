@@ -1,10 +1,10 @@
 //! Sockets: accepting, reading frames, answering in order.
 
+mod answers;
 mod connection;
 mod frame_reader;
 mod listener;
 mod sniff;
-mod writer;
 
 pub(crate) use connection::ConnectionInfo;
 pub(crate) use frame_reader::Frame;

@@ -85,12 +85,12 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "ready-answers-overtake",
-        file: "broker/src/server/writer.rs",
-        find: "            Slot::Pending(pending) => pending.await,\n",
-        replace: "            Slot::Pending(pending) => {\n                let mut answers = match slots.try_recv() {\n                    Ok(Slot::Ready(next)) => next,\n                    _ => Vec::new(),\n                };\n                answers.extend(pending.await);\n                answers\n            }\n",
+        file: "broker/src/server/answers.rs",
+        find: "Slot::Ready(answer) if self.queue.is_empty() =>",
+        replace: "Slot::Ready(answer) =>",
         package: "broker",
         target: "lib",
-        test: "server::writer::tests::an_answer_that_is_ready_waits_for_those_before_it",
+        test: "server::answers::tests::an_answer_that_is_ready_waits_for_those_before_it",
         why: "a client takes one answer for another, or hangs up",
     },
     Plant {
