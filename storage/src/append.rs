@@ -105,7 +105,8 @@ impl PartitionLog {
         let parsed = Batch::parse(&batch)?;
         let extent = Extent::of(&parsed);
         let segment = self.segment_for(writer, extent, &config, now_ms)?;
-        self.assign_epoch(leader_epoch, base_offset)?;
+        // On the disk with the flush that makes the batch durable; before that, recovery asks the batches.
+        lock(&self.epochs).assign(leader_epoch, base_offset);
         let disk = &*self.shared.disk;
         let whole = config.preallocate.then_some(segment_bytes(&config));
         segment.append(disk, &batch, extent, config.index_interval_bytes, whole)?;
@@ -127,13 +128,6 @@ impl PartitionLog {
         self.appended_bytes.fetch_add(extent.size as u64, Ordering::AcqRel);
         self.shared.cache.push(&self.tail, base_offset, next_offset, batch.freeze());
         self.log_end_offset.store(next_offset, Ordering::Release);
-    }
-
-    /// The epoch is on disk before any batch that carries it, so that a crash between the two leaves no batch without.
-    fn assign_epoch(&self, leader_epoch: i32, offset: i64) -> Result<(), StorageError> {
-        let mut epochs = lock(&self.epochs);
-        epochs.assign(leader_epoch, offset);
-        epochs.save(&*self.shared.disk, &self.dir)
     }
 
     fn segment_for(

@@ -1,12 +1,13 @@
 //! Kafka's small text files: a version, a count, and a line each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::StorageError;
 use crate::disk::Disk;
-use crate::files::{read_file, write_file};
+use crate::files::{place_file, read_file, write_file};
 use crate::log::PartitionLog;
 use crate::log_dir::TopicPartition;
 
@@ -193,10 +194,24 @@ pub(crate) fn write_rows(
     path: &Path,
     rows: impl ExactSizeIterator<Item = String>,
 ) -> Result<(), StorageError> {
+    write_file(disk, path, text_of(rows).as_bytes()).map_err(StorageError::io("write", path))
+}
+
+/// The same; the caller makes the directory's change durable.
+pub(crate) fn place_rows(
+    disk: &dyn Disk,
+    path: &Path,
+    rows: impl ExactSizeIterator<Item = String>,
+) -> Result<(), StorageError> {
+    let text = text_of(rows);
+    place_file(disk, path, |out| out.write_all(text.as_bytes())).map_err(StorageError::io("write", path))
+}
+
+fn text_of(rows: impl ExactSizeIterator<Item = String>) -> String {
     let mut text = format!("{VERSION}\n{}\n", rows.len());
     for row in rows {
         text.push_str(&row);
         text.push('\n');
     }
-    write_file(disk, path, text.as_bytes()).map_err(StorageError::io("write", path))
+    text
 }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::StorageError;
-use crate::checkpoint::{read_rows, write_rows};
+use crate::checkpoint::{place_rows, read_rows, write_rows};
 use crate::disk::Disk;
 
 /// The file's name.
 const FILE: &str = "leader-epoch-checkpoint";
 
 /// Leader epochs and where each began, both ascending.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LeaderEpochs {
     entries: Vec<(i32, i64)>,
     /// Whether the file says something else: writing it may have failed.
@@ -35,10 +35,29 @@ impl LeaderEpochs {
     /// Writes the file, if it does not say the same already.
     pub(crate) fn save(&mut self, disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
         if self.unsaved {
-            write_rows(disk, &path(dir), self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")))?;
+            write_rows(disk, &path(dir), self.rows())?;
             self.unsaved = false;
         }
         Ok(())
+    }
+
+    /// What the file does not say yet, for [`LeaderEpochs::place`]; it counts as saved from now on.
+    pub(crate) fn take_unsaved(&mut self) -> Option<LeaderEpochs> {
+        std::mem::take(&mut self.unsaved).then(|| self.clone())
+    }
+
+    /// It was not saved after all.
+    pub(crate) fn keep_unsaved(&mut self) {
+        self.unsaved = true;
+    }
+
+    /// Writes the file; the caller makes the directory's change durable.
+    pub(crate) fn place(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+        place_rows(disk, &path(dir), self.rows())
+    }
+
+    fn rows(&self) -> impl ExactSizeIterator<Item = String> {
+        self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}"))
     }
 
     /// Notes that `epoch` wrote at `offset`; true if that is news.

@@ -91,6 +91,16 @@ pub fn replace_file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<FileWriter>) -> io::Result<()>,
 ) -> io::Result<()> {
+    place_file(disk, path, write)?;
+    disk.sync_dir(parent(path))
+}
+
+/// The same, but that the new file has the name is not durable yet: the caller flushes the directory.
+pub(crate) fn place_file(
+    disk: &dyn Disk,
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<FileWriter>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED_SUFFIX);
     let unfinished = PathBuf::from(unfinished);
@@ -100,8 +110,7 @@ pub fn replace_file(
     write(&mut out)?;
     out.flush()?;
     file.sync()?;
-    disk.rename(&unfinished, path)?;
-    disk.sync_dir(parent(path))
+    disk.rename(&unfinished, path)
 }
 
 /// The same without waiting for the disk: after a crash of the machine it may hold anything, so it must have a checksum,

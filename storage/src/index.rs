@@ -157,6 +157,11 @@ impl<const N: usize> IndexFile<N> {
         Ok(())
     }
 
+    /// The same, but leaves a file unmade that would be empty.
+    pub(crate) fn write_pending(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        if self.has_pending() { self.write(disk) } else { Ok(()) }
+    }
+
     /// Ends the file where the index ends, when all that recovery found was pushed.
     pub(crate) fn settle(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
         if !self.leftover {

@@ -22,6 +22,7 @@ mod log_dir;
 mod log_dir_state;
 mod lookup;
 mod map;
+mod new_names;
 mod partition_metadata;
 mod producers;
 mod recovery;

@@ -20,6 +20,7 @@ use crate::error::{ReadError, StorageError};
 use crate::files::remove_if_there;
 use crate::log_dir::TopicPartition;
 use crate::log_dir_state::LogDirState;
+use crate::new_names::{self, NewDirs, NewNames};
 use crate::producers::{Producers, snapshot_path};
 use crate::restart::Restarts;
 use crate::segment::{ReadRange, Segment};
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) limits: SharedLimits,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) state: Arc<LogDirState>,
+    pub(crate) new_dirs: NewDirs,
     /// Bytes that were flushed since the recovery points were written.
     pub(crate) uncheckpointed_bytes: AtomicU64,
 }
@@ -77,7 +79,9 @@ pub struct PartitionLog {
     /// How many of them are flushed.
     flushed_bytes: AtomicU64,
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
+    /// Locked for a moment only. The file follows with the next flush.
     pub(crate) epochs: Mutex<LeaderEpochs>,
+    pub(crate) new_names: NewNames,
     pub(crate) writer: Mutex<Writer>,
     /// Which transactions hold readers of committed records back.
     pub(crate) unstable: Mutex<Unstable>,
@@ -85,7 +89,7 @@ pub struct PartitionLog {
     pub(crate) restarts: Mutex<Restarts>,
     pub(crate) cleaner: CleanerState,
     /// One flush at a time, so that the flushed offset never claims what another flush is still writing.
-    flushing: Mutex<()>,
+    pub(crate) flushing: Mutex<()>,
     pub(crate) tail: Arc<Tail>,
     poisoned: AtomicBool,
     closed: AtomicBool,
@@ -140,6 +144,7 @@ impl PartitionLog {
             flushed_bytes: AtomicU64::new(recovered.reread_bytes),
             segments: RwLock::new(Arc::new(recovered.segments)),
             epochs: Mutex::new(recovered.epochs),
+            new_names: NewNames::default(),
             unstable: Mutex::new(Unstable::new(recovered.producers.first_undecided())),
             writer: Mutex::new(Writer { producers: recovered.producers, has_dir: recovered.has_dir, expired_at_ms: 0 }),
             restarts: Mutex::default(),
@@ -262,6 +267,7 @@ impl PartitionLog {
                 // Another flush of it may be under way, and must have ended well.
                 let _one_at_a_time = lock(&self.flushing);
                 self.check_open()?;
+                self.settle_names()?;
                 active.flush(disk)?;
             }
             let mut restarts = lock(&self.restarts);
@@ -270,10 +276,15 @@ impl PartitionLog {
             writer.producers.save(disk, &snapshot_path(&self.dir, end), None)?;
         }
         let next = Arc::new(Segment::create(disk, &self.dir, end, now_ms)?);
-        disk.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))?;
+        let is_first = segments.is_empty();
+        if is_first {
+            self.new_names.note(new_names::FILES);
+        } else {
+            disk.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))?;
+        }
         segments.push(Arc::clone(&next));
         self.publish_segments(segments);
-        if let Err(error) = recovery::remove_old_snapshots(disk, &self.dir, end) {
+        if !is_first && let Err(error) = recovery::remove_old_snapshots(disk, &self.dir, end) {
             warn!(partition = %self.partition, %error, "old producer snapshots stay for now");
         }
         Ok(next)
@@ -284,11 +295,10 @@ impl PartitionLog {
         // What was checkpointed of an earlier topic of this name must not be taken for ours after a crash.
         self.shared.checkpoints.forget_durably(disk, &self.partition)?;
         disk.create_dir(&self.dir).map_err(StorageError::io("create", &self.dir))?;
+        self.shared.new_dirs.note();
         partition_metadata::write(disk, &self.dir, self.topic_id)?;
-        match self.dir.parent() {
-            Some(parent) => disk.sync_dir(parent).map_err(StorageError::io("flush", parent)),
-            None => Ok(()),
-        }
+        self.new_names.note(new_names::DIRECTORY);
+        Ok(())
     }
 
     /// No more writes: what the disk has is not what memory says, and a restart finds out.
@@ -389,6 +399,7 @@ impl PartitionLog {
         }
         self.check_writable()?;
         let (end, bytes) = (self.log_end_offset(), self.appended_bytes());
+        self.settle_names()?;
         let segments = self.segments();
         let active = segments.last().map_or(-1, |segment| segment.base_offset());
         for segment in segments.iter() {
@@ -425,6 +436,8 @@ impl PartitionLog {
         if let Some(active) = self.segments().last() {
             active.seal(disk)?;
             active.close();
+            // The indexes may have got their files just now.
+            disk.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))?;
         }
         if writer.has_dir {
             let mut restarts = lock(&self.restarts);

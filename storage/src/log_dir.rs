@@ -17,6 +17,7 @@ use crate::error::StorageError;
 use crate::files::{self, read_file, write_file};
 use crate::log::{PartitionLog, Shared, remove_file};
 use crate::log_dir_state::{LogDirState, WatchedDisk};
+use crate::new_names::NewDirs;
 use crate::partition_metadata;
 use crate::recovery::{self, Checkpointed};
 use crate::tail_cache::TailCache;
@@ -101,7 +102,9 @@ impl LogDir {
         disk.sync_dir(path).map_err(StorageError::io("flush", path))?;
         let (cache, windows) = (TailCache::new(limits.tail_cache_bytes), WindowBudget::new(limits.mapped_bytes));
         let uncheckpointed_bytes = AtomicU64::new(0);
-        let shared = Arc::new(Shared { disk, cache, windows, limits, checkpoints, state, uncheckpointed_bytes });
+        let new_dirs = NewDirs::default();
+        let shared =
+            Arc::new(Shared { disk, cache, windows, limits, checkpoints, state, new_dirs, uncheckpointed_bytes });
         let dir = LogDir {
             path: path.to_owned(),
             shared,
@@ -200,6 +203,9 @@ impl LogDir {
         if found != Some(topic_id) {
             // No records of this topic are here yet: what was checkpointed belongs to an earlier one of its name.
             self.clear_away(partition, &dir, found.is_some())?;
+        } else if !self.clean {
+            // The last run may have been killed before it flushed what we believe now.
+            partition_metadata::sync(disk, &dir)?;
         }
         let (recovery_point, log_start_offset) = self.shared.checkpoints.of(partition);
         let known = Checkpointed { clean: self.clean, recovery_point, log_start_offset };

@@ -47,9 +47,12 @@ impl PartitionLog {
 
     fn move_start(&self, writer: &Writer, start: i64) -> Result<(), StorageError> {
         self.log_start_offset.fetch_max(start, Ordering::AcqRel);
-        let mut epochs = lock(&self.epochs);
-        epochs.truncate_until(start);
-        if writer.has_dir { epochs.save(&*self.shared.disk, &self.dir) } else { Ok(()) }
+        lock(&self.epochs).truncate_until(start);
+        if writer.has_dir {
+            let _one_at_a_time = lock(&self.flushing);
+            self.settle_names()?;
+        }
+        Ok(())
     }
 
     /// Removes segments that retention no longer keeps; answers how many. The log start moves first.

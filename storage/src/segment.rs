@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::StorageError;
 use crate::disk::{Disk, DiskFile};
-use crate::files::read_exact;
+use crate::files::{read_exact, remove_if_there};
 use crate::index::{
     IndexFile, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES, offset_entry, parse_offset_entry, parse_time_entry, time_entry,
 };
@@ -95,9 +95,15 @@ impl Extent {
 }
 
 impl Segment {
-    /// Makes the files of a new segment; the caller makes the directory's change durable.
+    /// Makes the file of a new segment; the caller makes the directory's change durable. The indexes get theirs when
+    /// they have something to write, or the segment is complete: a file costs more to make than a record to write.
     pub(crate) fn create(disk: &dyn Disk, dir: &Path, base_offset: i64, now_ms: i64) -> Result<Segment, StorageError> {
-        Segment::create_aside(disk, dir, base_offset, now_ms, "")
+        let segment = Segment::at(dir, base_offset, 0, now_ms);
+        segment.create_data(disk)?;
+        for path in segment.index_files() {
+            remove_if_there(disk, &path).map_err(StorageError::io("remove", &path))?;
+        }
+        Ok(segment)
     }
 
     /// Makes the files of a segment that is built beside the log, under names that end in `suffix`.
@@ -109,19 +115,24 @@ impl Segment {
         suffix: &str,
     ) -> Result<Segment, StorageError> {
         let mut segment = Segment::at(dir, base_offset, 0, now_ms);
-        if !suffix.is_empty() {
-            segment.path = with_suffix(&segment.path, suffix);
+        segment.path = with_suffix(&segment.path, suffix);
+        {
             let indexes = &mut *lock(&segment.indexes);
             indexes.offset.set_path(with_suffix(indexes.offset.path(), suffix));
             indexes.time.set_path(with_suffix(indexes.time.path(), suffix));
             indexes.aborted.set_path(with_suffix(indexes.aborted.path(), suffix));
         }
-        let file = disk.open(&segment.path, true).map_err(StorageError::io("create", &segment.path))?;
-        // An attempt that failed may have left something. Nothing behind the log's end was ever published.
-        file.truncate(0).map_err(StorageError::io("truncate", &segment.path))?;
-        *lock(&segment.file) = Some(file);
+        segment.create_data(disk)?;
         segment.reset_indexes(disk)?;
         Ok(segment)
+    }
+
+    fn create_data(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        let file = disk.open(&self.path, true).map_err(StorageError::io("create", &self.path))?;
+        // An attempt that failed may have left something. Nothing behind the log's end was ever published.
+        file.truncate(0).map_err(StorageError::io("truncate", &self.path))?;
+        *lock(&self.file) = Some(file);
+        Ok(())
     }
 
     /// A segment whose state is filled in by recovery.
@@ -269,8 +280,8 @@ impl Segment {
     /// Writes what the indexes have gathered; durable it is when the segment is sealed.
     pub(crate) fn write_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         let indexes = &mut *lock(&self.indexes);
-        indexes.offset.write(disk)?;
-        indexes.time.write(disk)?;
+        indexes.offset.write_pending(disk)?;
+        indexes.time.write_pending(disk)?;
         indexes.aborted.write(disk)
     }
 

@@ -131,7 +131,7 @@ impl TxnIndex {
 
     /// Writes what is gathered.
     pub(crate) fn write(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
-        if self.file.has_pending() { self.file.write(disk) } else { Ok(()) }
+        self.file.write_pending(disk)
     }
 
     /// Makes all of it durable, and its name.

@@ -180,11 +180,16 @@ fn the_first_failed_fsync_is_the_directorys_last() {
 fn a_directory_that_cannot_be_opened_to_be_flushed_stops_nothing() {
     let (disk, path) = (RigDisk::default(), tempdir());
     let (dir, log) = open_one(&disk, path.path(), config());
-    disk.fail(once(Operation::SyncDir, "orders-0", ErrorKind::NotFound));
-    append(&log, plain(1, 0, b"v")).unwrap_err();
-    assert!(dir.state().offline().is_none());
+    let missing = Fault { times: 2, ..once(Operation::SyncDir, "orders-0", ErrorKind::NotFound) };
+    disk.fail(missing);
     append(&log, plain(1, 0, b"v")).unwrap();
-    log.flush().unwrap();
+    for _ in 0..missing.times {
+        log.flush().unwrap_err();
+        assert!(dir.state().offline().is_none());
+        assert_eq!(log.flushed_offset(), 0, "what has no durable name is not durable");
+    }
+    append(&log, plain(1, 0, b"v")).unwrap();
+    assert_eq!(log.flush().unwrap(), 2);
 }
 
 #[test]
@@ -254,10 +259,11 @@ fn an_epoch_that_could_not_be_written_is_written_later() {
     let (disk, path) = (RigDisk::default(), tempdir());
     let (dir, log) = open_one(&disk, path.path(), config());
     append(&log, plain(1, 0, b"v")).unwrap();
-    let in_epoch_3 = || log.append_as_leader(plain(1, 0, b"w"), 3, storage::AppendOrigin::Client, 0);
+    log.flush().unwrap();
+    log.append_as_leader(plain(1, 0, b"w"), 3, storage::AppendOrigin::Client, 0).unwrap();
     disk.fail(once(Operation::Rename, "leader-epoch-checkpoint.tmp", ErrorKind::StorageFull));
-    in_epoch_3().unwrap_err();
-    in_epoch_3().unwrap();
+    log.flush().unwrap_err();
+    assert_eq!(log.flushed_offset(), 1);
     log.close().unwrap();
     dir.close_clean(std::iter::once(&log)).unwrap();
     drop((dir, log));

@@ -100,6 +100,54 @@ fn a_segment_that_is_found_after_a_kill_is_there_after_a_power_cut() {
     }
 }
 
+/// A log's first record makes a directory and files, whose names become durable with it. The power fails at each moment
+/// of that; or the process is killed there, a start believes what it finds, and the power fails then. There are two logs,
+/// for one flush of what is above them may do for both.
+#[test]
+fn first_records_that_were_flushed_are_there_with_all_that_belongs_to_them() {
+    const EPOCH: i32 = 3;
+    for (changes, seed) in (0..40).flat_map(|changes| (0..CRASHES).map(move |seed| (changes, seed))) {
+        let (disk, mut rng) = (SimDisk::default(), Rng::with_seed(seed));
+        let open = || {
+            let dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data"), SharedLimits::default()).unwrap();
+            let logs = [0, 1].map(|index| dir.open_log(&partition(index), topic_id(1), rig::config()).unwrap());
+            (dir, logs)
+        };
+        let append = |log: &PartitionLog| log.append_as_leader(plain(1, 7, b"v"), EPOCH, AppendOrigin::Client, 7);
+        let (dir, logs) = open();
+        disk.fail_after(changes);
+        let is_one_by_one = rng.bool();
+        let mut known = [0, 0];
+        let _ = logs.iter().zip(&mut known).try_for_each(|(log, known)| {
+            append(log)?;
+            *known = if is_one_by_one { log.flush()? } else { 0 };
+            Ok::<(), storage::AppendError>(())
+        });
+        for (log, known) in logs.iter().zip(&mut known) {
+            *known = log.flush().unwrap_or(*known);
+        }
+        drop((dir, logs));
+        if rng.bool() {
+            disk.end_process();
+            let (dir, logs) = open();
+            let found = logs.each_ref().map(PartitionLog::log_end_offset);
+            assert!(found[0] >= known[0] && found[1] >= known[1], "a kill after {changes} changes, seed {seed}");
+            known = found;
+            drop((dir, logs));
+        }
+        disk.restart(&mut rng);
+        let (dir, logs) = open();
+        for (log, known) in logs.iter().zip(known) {
+            let end = log.log_end_offset();
+            assert!(end >= known, "after {changes} changes, seed {seed}: {known} were flushed, {end} are there");
+            assert!(end == 0 || log.epoch_for_offset(0) == Some(EPOCH), "seed {seed}");
+            append(log).unwrap();
+            assert_eq!(log.flush().unwrap(), end + 1);
+        }
+        drop((dir, logs));
+    }
+}
+
 struct Run {
     rng: Rng,
     disk: SimDisk,

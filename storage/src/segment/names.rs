@@ -89,8 +89,13 @@ impl Segment {
     }
 
     fn files(&self) -> [PathBuf; 4] {
-        let beside = |suffix| self.path.with_extension(suffix);
-        [beside("index"), beside("timeindex"), beside("txnindex"), self.path.clone()]
+        let [offset, time, aborted] = self.index_files();
+        [offset, time, aborted, self.path.clone()]
+    }
+
+    /// Where the indexes are, or will be.
+    pub(super) fn index_files(&self) -> [PathBuf; 3] {
+        ["index", "timeindex", "txnindex"].map(|suffix| self.path.with_extension(suffix))
     }
 }
 
