@@ -30,9 +30,9 @@ impl PartitionLog {
         self.append_in_transaction(bytes, leader_epoch, origin, TransactionCheck::Ongoing, now_ms)
     }
 
-    /// Whether an append of `size_bytes` under this epoch finds its file open and makes none, so that as a rule it waits
+    /// Whether an append of `size_bytes` finds its file open and makes none, so that as a rule it waits
     /// for no flush. A hint: what others do meanwhile, or a segment whose time has come, may make it wait after all.
-    pub fn appends_at_once(&self, size_bytes: usize, leader_epoch: i32) -> bool {
+    pub fn appends_at_once(&self, size_bytes: usize) -> bool {
         let config = self.config();
         let is_roomy = |active: &Arc<Segment>| {
             active.size() > 0
@@ -40,7 +40,7 @@ impl PartitionLog {
                 && active.index_bytes() < config.segment_index_bytes
                 && active.is_open()
         };
-        self.segments().last().is_some_and(is_roomy) && lock(&self.epochs).is_saved(leader_epoch)
+        self.segments().last().is_some_and(is_roomy)
     }
 
     /// The same for a batch that may begin its producer's transaction here, if `check` lets it (KIP-890).

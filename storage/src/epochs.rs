@@ -72,11 +72,6 @@ impl LeaderEpochs {
         true
     }
 
-    /// Whether an append under `epoch` finds the file as it has to be.
-    pub(crate) fn is_saved(&self, epoch: i32) -> bool {
-        !self.unsaved && self.entries.last().is_some_and(|(last, _)| *last >= epoch)
-    }
-
     /// The epoch that wrote `offset`.
     pub(crate) fn of_offset(&self, offset: i64) -> Option<i32> {
         self.entries.iter().rev().find(|(_, start)| *start <= offset).map(|(epoch, _)| *epoch)

@@ -45,9 +45,7 @@ pub(crate) async fn append_batches(jobs: Vec<(Arc<Partition>, Bytes)>, durable: 
 
 fn is_quick(jobs: &[(Arc<Partition>, Bytes)]) -> bool {
     let bytes: usize = jobs.iter().map(|(_, batch)| batch.len()).sum();
-    let is_quick = |(partition, batch): &(Arc<Partition>, Bytes)| {
-        partition.log.appends_at_once(batch.len(), partition.leader_epoch())
-    };
+    let is_quick = |(partition, batch): &(Arc<Partition>, Bytes)| partition.log.appends_at_once(batch.len());
     bytes <= HERE_MAX_BYTES && jobs.iter().all(is_quick)
 }
 
