@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::config::{BrokerConfig, ConfigSource};
 use crate::controller;
-use crate::coordinator::Groups;
+use crate::coordinator::{Groups, Transactions};
 use crate::declared_topics;
 use crate::disk_work::{self, Writers};
 use crate::fetch_session::SessionCache;
@@ -81,6 +81,7 @@ pub(crate) struct Broker {
     quorum: Quorum,
     partitions: Partitions,
     groups: Groups,
+    transactions: Transactions,
     sessions: SessionCache,
     producer_ids: ProducerIds,
     request_budget: Arc<ByteBudget>,
@@ -121,6 +122,10 @@ impl Broker {
 
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    pub(crate) fn transactions(&self) -> &Transactions {
+        &self.transactions
     }
 
     pub(crate) fn sessions(&self) -> &SessionCache {
@@ -223,6 +228,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
         quorum,
         partitions,
         groups: Groups::default(),
+        transactions: Transactions::default(),
         producer_ids: ProducerIds::new(node_id, broker_epoch),
         connections: Connections::default(),
     });
@@ -231,6 +237,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     let opening = Arc::clone(&broker);
     tokio::task::spawn_blocking(move || opening.partitions.open_existing()).await.map_err(io::Error::other)??;
     broker.groups.start_existing(&broker);
+    broker.transactions.start_existing(&broker);
 
     let cleaner = Cleaner::start(Arc::clone(&broker))?;
     let (stop, stopped) = watch::channel(false);

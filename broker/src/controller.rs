@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::broker::Broker;
 use crate::config::{FirstTopic, validate_broker_configs, validate_topic_configs};
-use crate::coordinator::OFFSETS_TOPIC;
+use crate::coordinator::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::error::propose_code;
 
 /// Proposes a command, and lets the partitions follow the image it led to, before it returns: what was acknowledged is
@@ -55,6 +55,8 @@ pub(crate) async fn auto_create(broker: &Arc<Broker>, names: &BTreeSet<String>) 
     for name in names.iter().filter(|name| image.topic(name).is_none()) {
         let created = if name == OFFSETS_TOPIC {
             offsets_topic(broker).await.map(|_| ())
+        } else if name == TRANSACTIONS_TOPIC {
+            transactions_topic(broker).await.map(|_| ())
         } else if state::cluster::is_internal(name) {
             Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
         } else {
@@ -100,6 +102,27 @@ pub(crate) async fn offsets_topic(broker: &Arc<Broker>) -> Result<Arc<Topic>, Er
     let (partitions, replicas) = (config.offsets_topic_num_partitions, config.offsets_topic_replication_factor);
     create(broker, OFFSETS_TOPIC, partitions, replicas, configs).await.map_err(|refusal| refusal.error)?;
     broker.image().topic(OFFSETS_TOPIC).map(Arc::clone).ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)
+}
+
+/// The topic of transactions, created if there is none yet.
+///
+/// # Errors
+/// What creating it said.
+pub(crate) async fn transactions_topic(broker: &Arc<Broker>) -> Result<Arc<Topic>, ErrorCode> {
+    if let Some(topic) = broker.image().topic(TRANSACTIONS_TOPIC) {
+        return Ok(Arc::clone(topic));
+    }
+    let shape = broker.config().transactions_topic;
+    let configs = BTreeMap::from([
+        ("cleanup.policy".to_string(), "compact".to_string()),
+        ("compression.type".to_string(), "uncompressed".to_string()),
+        ("min.insync.replicas".to_string(), shape.min_isr.to_string()),
+        ("segment.bytes".to_string(), shape.segment_bytes.to_string()),
+        ("unclean.leader.election.enable".to_string(), "false".to_string()),
+    ]);
+    let (partitions, replicas) = (shape.partitions, shape.replication_factor);
+    create(broker, TRANSACTIONS_TOPIC, partitions, replicas, configs).await.map_err(|refusal| refusal.error)?;
+    broker.image().topic(TRANSACTIONS_TOPIC).map(Arc::clone).ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)
 }
 
 /// Creates a topic; −1 is the broker's default. One that exists by now is as good.

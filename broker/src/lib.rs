@@ -14,6 +14,7 @@ mod declared_topics;
 mod disk_work;
 mod dispatch;
 mod error;
+mod features;
 mod fetch_session;
 mod handlers;
 mod healthcheck;

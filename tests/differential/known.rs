@@ -69,7 +69,7 @@ const KNOWN: &[Known] = &[
         path: "features",
         kafka: "",
         ottla: "",
-        reason: "features are claimed with their semantics: transactions, KIP-848 and share groups are not served yet",
+        reason: "features are claimed with their semantics: KIP-848 and share groups are not served yet",
     },
     Known {
         place: "",
@@ -439,15 +439,6 @@ const KNOWN: &[Known] = &[
         kafka: "nothing",
         ottla: "partitions: []",
         reason: "every topic of a request is answered, even for no partitions",
-    },
-    Known {
-        place: "transactions: ",
-        api: "FindCoordinator",
-        versions: ALL,
-        path: "",
-        kafka: "",
-        ottla: "",
-        reason: "transactions are not served yet",
     },
     Known {
         place: "",

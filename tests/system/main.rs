@@ -19,3 +19,5 @@ mod restart;
 mod retention;
 mod series;
 mod total_retention;
+mod transactional;
+mod transactions;

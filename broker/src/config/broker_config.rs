@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use raft::QuorumConfig;
 use state::group::GroupConfig;
+use state::transaction::TransactionConfig;
 use storage::SharedLimits;
 
 use super::http_listener::HttpListener;
@@ -32,6 +33,15 @@ pub(crate) struct CleanerConfig {
     pub(crate) map_bytes: usize,
     /// Read and written, at least 1.
     pub(crate) bytes_per_second: f64,
+}
+
+/// How `__transaction_state` is created.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransactionsTopic {
+    pub(crate) partitions: i32,
+    pub(crate) replication_factor: i16,
+    pub(crate) segment_bytes: i32,
+    pub(crate) min_isr: i32,
 }
 
 /// Settings of this broker.
@@ -62,6 +72,12 @@ pub(crate) struct BrokerConfig {
     pub(crate) offsets_topic_replication_factor: i16,
     pub(crate) offsets_topic_segment_bytes: i32,
     pub(crate) group: GroupConfig,
+    pub(crate) transactions_topic: TransactionsTopic,
+    pub(crate) transaction: TransactionConfig,
+    /// `transaction.partition.verification.enable`.
+    pub(crate) transaction_partition_verification: bool,
+    /// `add.partitions.to.txn.retry.backoff.ms` and `.max.ms`.
+    pub(crate) add_partitions_backoff: (Duration, Duration),
 
     pub(crate) cleaner: CleanerConfig,
     pub(crate) log_retention_check_interval: Duration,
@@ -118,7 +134,7 @@ impl BrokerConfig {
             listeners: listeners.into_iter().map(Arc::new).collect(),
             cluster_id: values.text("ottla.cluster.id"),
             data_dir,
-            limits,
+            limits: limits.clone(),
             socket_request_max_bytes: values.size("socket.request.max.bytes"),
             connections_max_idle: values.duration("connections.max.idle.ms").unwrap_or(Duration::MAX),
             max_connections: values.size("max.connections"),
@@ -133,6 +149,10 @@ impl BrokerConfig {
             offsets_topic_replication_factor: values.short("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: values.int("offsets.topic.segment.bytes"),
             group,
+            transactions_topic: values.transactions_topic(),
+            transaction: values.transaction(&limits),
+            transaction_partition_verification: values.flag("transaction.partition.verification.enable"),
+            add_partitions_backoff: values.add_partitions_backoff(),
             cleaner: values.cleaner(),
             log_retention_check_interval: Duration::from_millis(values.unsigned("log.retention.check.interval.ms")),
             log_reserve_bytes: layers.value("ottla.log.reserve.bytes").and_then(|value| match value {
@@ -170,6 +190,7 @@ impl BrokerConfig {
         for (key, replicas) in [
             ("default.replication.factor", self.default_replication_factor),
             ("offsets.topic.replication.factor", self.offsets_topic_replication_factor),
+            ("transaction.state.log.replication.factor", self.transactions_topic.replication_factor),
         ] {
             if replicas > 1 {
                 doubts.push(format!(
@@ -341,6 +362,32 @@ impl Reader<'_> {
             tail_cache_bytes: self.size("ottla.tail.cache.bytes"),
             mapped_window_bytes: self.unsigned("ottla.mapped.window.bytes"),
             groups: limits::groups(memory_bytes),
+            transactional_ids: limits::transactional_ids(memory_bytes),
+        }
+    }
+
+    fn transactions_topic(&self) -> TransactionsTopic {
+        TransactionsTopic {
+            partitions: self.int("transaction.state.log.num.partitions"),
+            replication_factor: self.short("transaction.state.log.replication.factor"),
+            segment_bytes: self.int("transaction.state.log.segment.bytes"),
+            min_isr: self.int("transaction.state.log.min.isr"),
+        }
+    }
+
+    fn add_partitions_backoff(&self) -> (Duration, Duration) {
+        let ms = |key| Duration::from_millis(self.unsigned(key));
+        (ms("add.partitions.to.txn.retry.backoff.ms"), ms("add.partitions.to.txn.retry.backoff.max.ms"))
+    }
+
+    fn transaction(&self, limits: &Limits) -> TransactionConfig {
+        TransactionConfig {
+            max_timeout_ms: self.int("transaction.max.timeout.ms"),
+            transactional_id_expiration_ms: self.integer("transactional.id.expiration.ms"),
+            abort_timed_out_interval_ms: self.unsigned("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            remove_expired_interval_ms: self.unsigned("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            max_transactional_ids: limits.transactional_ids,
+            ..TransactionConfig::default()
         }
     }
 

@@ -16,6 +16,8 @@ const LEAST_CGROUP_BYTES: u64 = 32 << 20;
 const CONNECTION_BYTES: u64 = 32 << 10;
 /// What a group with a few members and offsets costs.
 const GROUP_BYTES: u64 = 16 << 10;
+/// What a transactional id costs, with a few partitions in its transaction, and with as many again in others.
+const TRANSACTIONAL_ID_BYTES: u64 = 4 << 10;
 /// Kafka's defaults, which a small limit lowers.
 const MAX_REQUEST_BYTES: u64 = 100 << 20;
 const MAX_FETCH_BYTES: u64 = 55 << 20;
@@ -34,6 +36,8 @@ pub(crate) struct Limits {
     pub(crate) mapped_window_bytes: u64,
     /// Groups in one coordinator.
     pub(crate) groups: usize,
+    /// Transactional ids in one coordinator.
+    pub(crate) transactional_ids: usize,
 }
 
 /// The memory limit: what was set, else what the cgroup grants, else a small container's worth.
@@ -87,6 +91,11 @@ pub(crate) fn request_bytes(memory_bytes: u64) -> u64 {
 /// Groups per coordinator.
 pub(crate) fn groups(memory_bytes: u64) -> usize {
     usize::try_from(memory_bytes / GROUP_BYTES).unwrap_or(usize::MAX)
+}
+
+/// Transactional ids per coordinator.
+pub(crate) fn transactional_ids(memory_bytes: u64) -> usize {
+    usize::try_from(memory_bytes / TRANSACTIONAL_ID_BYTES).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod source;
 mod table;
 mod topic_config;
 mod topic_keys;
+mod transaction_keys;
 mod unenforced;
 mod validate;
 

@@ -1,6 +1,6 @@
 //! The one table of configuration. Parsing, DescribeConfigs, AlterConfigs and the reference page come from it.
 //!
-//! To add a key: one row in `broker_keys.rs`, `topic_keys.rs` or `ottla_keys.rs`, and one line that reads it into
+//! To add a key: one row in `broker_keys.rs`, `transaction_keys.rs`, `topic_keys.rs` or `ottla_keys.rs`, and one line that reads it into
 //! `BrokerConfig` or `TopicConfig`. A field nobody uses is a compiler warning, which is how a key that is not enforced
 //! is noticed.
 
@@ -8,10 +8,11 @@ use super::broker_keys::{GROUP_KEYS, LOG_KEYS, SERVER_KEYS};
 use super::key::ConfigKey;
 use super::ottla_keys::OTTLA_KEYS;
 use super::topic_keys::TOPIC_KEYS;
+use super::transaction_keys::TRANSACTION_KEYS;
 
 /// Every key of the broker, ours after Kafka's.
 pub(crate) fn broker_keys() -> impl Iterator<Item = &'static ConfigKey> {
-    SERVER_KEYS.iter().chain(GROUP_KEYS).chain(LOG_KEYS).chain(OTTLA_KEYS)
+    SERVER_KEYS.iter().chain(GROUP_KEYS).chain(LOG_KEYS).chain(TRANSACTION_KEYS).chain(OTTLA_KEYS)
 }
 
 /// Every key of a topic.

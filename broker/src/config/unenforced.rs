@@ -21,7 +21,6 @@ const TLS: &str = "encryption is not supported yet; remove it, and let a proxy o
 const SASL: &str = "authentication is not supported yet; remove it, and keep strangers out by the network";
 const REMOVED_ADDRESS: &str = "Kafka 3.0 removed it; set `listeners` and `advertised.listeners` instead";
 const THREADS: &str = "threads are sized from the CPUs the process may use";
-const TRANSACTIONS: &str = "transactions are not built yet";
 const METRICS: &str = "there is no JMX and no metrics reporter";
 const ZOOKEEPER: &str = "there is no ZooKeeper";
 const CLEANER: &str = "compaction is one thread that streams; it has no such thing";
@@ -176,9 +175,11 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("group.share.*", NoEffect(SHARE)),
     ("share.*", NoEffect(SHARE)),
     ("group.streams.*", NoEffect("the streams rebalance protocol of KIP-1071 is not built")),
-    ("transaction.*", NoEffect(TRANSACTIONS)),
-    ("transactional.id.expiration.ms", NoEffect(TRANSACTIONS)),
-    ("add.partitions.to.txn.*", NoEffect(TRANSACTIONS)),
+    ("transaction.state.log.load.buffer.size", NoEffect("transactions are loaded in pieces of fixed size")),
+    (
+        "transaction.two.phase.commit.enable",
+        RefusedUnless(&["false"], "two-phase commit of KIP-939 is not built; remove it"),
+    ),
     ("producer.id.expiration.check.interval.ms", NoEffect("expired producers are forgotten with retention")),
     ("max.request.partition.size.limit", NoEffect("DescribeTopicPartitions answers at most 2000 partitions at a time")),
     // Metrics and what belongs to a JVM or an image.
@@ -242,7 +243,7 @@ mod tests {
         for name in ["ssl.keystore.location", "sasl.enabled.mechanisms", "super.users", "listener.name.x.ssl.key"] {
             assert!(matches!(verdict(name, "x"), Some(Verdict::Refused(_))), "{name}");
         }
-        for name in ["num.io.threads", "zookeeper.connect", "transaction.state.log.replication.factor"] {
+        for name in ["num.io.threads", "zookeeper.connect", "transaction.state.log.load.buffer.size"] {
             assert!(matches!(verdict(name, "x"), Some(Verdict::NoEffect(_))), "{name}");
         }
         assert_eq!(verdict("no.such.key", ""), None);

@@ -6,12 +6,15 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use protocol::{ErrorCode, Uuid};
 use state::group::{GroupConfig, GroupCoordinator, GroupRecord, GroupRequest, GroupResponse};
+use storage::TxnMarker;
 use tokio::sync::oneshot;
 
-use super::runtime::{self, Coordinator, RecordCodec};
+use super::partition_for;
+use super::runtime::{self, Coordinator, InTransaction, RecordCodec};
 use crate::broker::Broker;
 use crate::context::Context;
 use crate::controller;
+use crate::partition::Partition;
 
 /// Holds committed offsets and group memberships, in Kafka's own record formats.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -23,8 +26,12 @@ impl RecordCodec<GroupRecord> for GroupRecords {
         record.encode()
     }
 
-    fn decode(&self, key: &[u8], value: Option<&[u8]>) -> Option<GroupRecord> {
-        GroupRecord::decode(key, value, None).ok()
+    fn decode(&self, key: &[u8], value: Option<&[u8]>, producer: Option<(i64, i16)>) -> Option<GroupRecord> {
+        GroupRecord::decode(key, value, producer).ok()
+    }
+
+    fn transaction_end(&self, producer_id: i64, committed: bool) -> Option<GroupRecord> {
+        Some(GroupRecord::TxnEnd { producer_id, committed })
     }
 }
 
@@ -60,6 +67,50 @@ impl Groups {
         let (id, index) = self.place(broker, group_id).await?;
         let coordinator = self.coordinator(broker, id, index)?;
         Ok(coordinator.submit(request).await)
+    }
+
+    /// Submits a request about `group_id` whose records are part of a transaction.
+    ///
+    /// # Errors
+    /// As [`Groups::submit`].
+    pub(crate) async fn submit_in_transaction(
+        &self,
+        broker: &Arc<Broker>,
+        group_id: &str,
+        asked: InTransaction<GroupCoordinator>,
+    ) -> Result<oneshot::Receiver<GroupResponse>, ErrorCode> {
+        let (id, index) = self.place(broker, group_id).await?;
+        let coordinator = self.coordinator(broker, id, index)?;
+        Ok(coordinator.submit_in_transaction(asked).await)
+    }
+
+    /// The partition that keeps `group_id`, here.
+    ///
+    /// # Errors
+    /// As [`Groups::submit`].
+    pub(crate) async fn partition_of(&self, broker: &Arc<Broker>, group_id: &str) -> Result<Arc<Partition>, ErrorCode> {
+        let (id, index) = self.place(broker, group_id).await?;
+        led(broker, id, index)
+    }
+
+    /// Ends a producer's transaction in the partition `index` of the offsets topic. The receiver resolves when that is
+    /// durable; it fails when the coordinator loads again.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION`, and as [`Groups::submit`].
+    pub(crate) async fn submit_marker(
+        &self,
+        broker: &Arc<Broker>,
+        index: i32,
+        marker: TxnMarker,
+    ) -> Result<oneshot::Receiver<Result<(), ErrorCode>>, ErrorCode> {
+        let image = broker.image();
+        let topic = image.topic(OFFSETS_TOPIC).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        if !(0..topic.partitions.len() as i32).contains(&index) {
+            return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        }
+        let coordinator = self.coordinator(broker, topic.id, index)?;
+        Ok(coordinator.submit_marker(marker).await)
     }
 
     /// Submits a request to every coordinator of this broker that has anything in its log.
@@ -118,10 +169,7 @@ impl Groups {
         if let Some(running) = self.running.get(&(id, index)) {
             return Ok(running.clone());
         }
-        let partition = broker.partitions().leader_by_id(id, index).map_err(|code| match code {
-            ErrorCode::KAFKA_STORAGE_ERROR => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-            _ => ErrorCode::NOT_COORDINATOR,
-        })?;
+        let partition = led(broker, id, index)?;
         let started = self.running.entry((id, index)).or_insert_with(|| {
             let config = group_config(broker);
             runtime::spawn(
@@ -130,11 +178,18 @@ impl Groups {
                 GroupRecords,
                 move || GroupCoordinator::new(config.clone()),
                 |machine, now| machine.on_loaded(now),
-                |effect, _| match effect {},
+                |effect, _, _| match effect {},
             )
         });
         Ok(started.clone())
     }
+}
+
+fn led(broker: &Broker, id: Uuid, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+    broker.partitions().leader_by_id(id, index).map_err(|code| match code {
+        ErrorCode::KAFKA_STORAGE_ERROR => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        _ => ErrorCode::NOT_COORDINATOR,
+    })
 }
 
 fn group_config(broker: &Broker) -> GroupConfig {
@@ -159,13 +214,6 @@ pub(crate) async fn submit(
 /// `COORDINATOR_NOT_AVAILABLE` when it had to reload before it could answer; clients look the coordinator up again.
 pub(crate) async fn answer(receiver: oneshot::Receiver<GroupResponse>) -> Result<GroupResponse, ErrorCode> {
     receiver.await.map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE)
-}
-
-/// The partition that keeps a group: Java's string hash, made non-negative as Kafka does, modulo the partitions.
-fn partition_for(group_id: &str, partitions: i32) -> i32 {
-    let hash = group_id.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    let positive = if hash == i32::MIN { 0 } else { hash.abs() };
-    positive % partitions.max(1)
 }
 
 #[cfg(test)]

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::records::{self, BatchBuilder};
+use protocol::ErrorCode;
+use protocol::records::BatchBuilder;
 use state::machine::{Machine, Output, Reply, ReplyTo, When};
+use storage::{AppendError, Applicant, TransactionCheck, TxnMarker, Verification};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
+use super::loading::load;
 use crate::clock::Clock;
-use crate::error::PartitionError;
-use crate::partition::{Durable, Partition};
+use crate::error::append_failure;
+use crate::partition::{AppendRefusal, Durable, Partition};
 
 /// Requests that may queue for one coordinator; more wait in their connections.
 const QUEUE_MAX: usize = 256;
@@ -25,10 +27,6 @@ const QUEUE_MAX: usize = 256;
 const BATCH_MAX: usize = 64;
 /// Records gathered before they are appended, bytes.
 const BATCH_BYTES: usize = 256 * 1024;
-/// How much of the log is read at a time while loading, bytes.
-const LOAD_BYTES: usize = 1 << 20;
-/// The records of one batch, uncompressed, bytes: far more than a coordinator ever writes.
-const RECORDS_MAX_BYTES: usize = 64 << 20;
 /// Between two attempts to load a log that cannot be read or written.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,11 +34,31 @@ const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) trait RecordCodec<R>: Send + Sync + 'static {
     /// Key and value; no value is a tombstone. `None` for a record that is not a key and value in the log.
     fn encode(&self, record: &R) -> Option<(Bytes, Option<Bytes>)>;
-    /// `None` for a record that this release does not know; it is skipped.
-    fn decode(&self, key: &[u8], value: Option<&[u8]>) -> Option<R>;
+    /// `None` for a record that this release does not know; it is skipped. `producer` is the id and epoch of a batch
+    /// that is part of a transaction.
+    fn decode(&self, key: &[u8], value: Option<&[u8]>, producer: Option<(i64, i16)>) -> Option<R>;
+    /// What a marker in the log means to the machine, if anything.
+    fn transaction_end(&self, _producer_id: i64, _committed: bool) -> Option<R> {
+        None
+    }
 }
 
-type Submission<M> = (<M as Machine>::Request, oneshot::Sender<<M as Machine>::Response>);
+/// What a coordinator is handed.
+enum Submission<M: Machine> {
+    Request(M::Request, oneshot::Sender<M::Response>),
+    InTransaction(Box<InTransaction<M>>, oneshot::Sender<M::Response>),
+    Marker(TxnMarker, oneshot::Sender<Result<(), ErrorCode>>),
+}
+
+/// A request whose records are part of a producer's transaction. The machine hears of it only if the log takes them.
+pub(crate) struct InTransaction<M: Machine> {
+    pub(crate) request: M::Request,
+    pub(crate) applicant: Applicant,
+    /// What the producer's coordinator was asked, and said yes to.
+    pub(crate) check: TransactionCheck,
+    /// What is answered when the log does not take records of this transaction now.
+    pub(crate) refused: Box<dyn FnOnce(ErrorCode) -> M::Response + Send>,
+}
 
 /// A running coordinator: a door to its machine.
 pub(crate) struct Coordinator<M: Machine> {
@@ -61,7 +79,21 @@ impl<M: Machine> Coordinator<M> {
     pub(crate) async fn submit(&self, request: M::Request) -> oneshot::Receiver<M::Response> {
         let (sender, receiver) = oneshot::channel();
         // A closed queue drops the sender, which is what the receiver reports.
-        let _ = self.requests.send((request, sender)).await;
+        let _ = self.requests.send(Submission::Request(request, sender)).await;
+        receiver
+    }
+
+    /// The same for a request whose records are part of a transaction.
+    pub(crate) async fn submit_in_transaction(&self, asked: InTransaction<M>) -> oneshot::Receiver<M::Response> {
+        let (sender, receiver) = oneshot::channel();
+        let _ = self.requests.send(Submission::InTransaction(Box::new(asked), sender)).await;
+        receiver
+    }
+
+    /// Ends a transaction in the coordinator's log, and tells the machine. The receiver resolves when that is durable.
+    pub(crate) async fn submit_marker(&self, marker: TxnMarker) -> oneshot::Receiver<Result<(), ErrorCode>> {
+        let (sender, receiver) = oneshot::channel();
+        let _ = self.requests.send(Submission::Marker(marker, sender)).await;
         receiver
     }
 }
@@ -71,12 +103,23 @@ pub(crate) struct WeakCoordinator<M: Machine> {
     requests: mpsc::WeakSender<Submission<M>>,
 }
 
+impl<M: Machine> Clone for WeakCoordinator<M> {
+    fn clone(&self) -> Self {
+        WeakCoordinator { requests: self.requests.clone() }
+    }
+}
+
 impl<M: Machine> WeakCoordinator<M> {
     /// `None` once the coordinator is stopping.
-    #[allow(dead_code, reason = "for machines with effects")]
     pub(crate) fn upgrade(&self) -> Option<Coordinator<M>> {
         self.requests.upgrade().map(|requests| Coordinator { requests })
     }
+}
+
+/// Held by whoever performs an effect, until the world is as the effect wants it: a machine is not replaced before that.
+#[derive(Clone)]
+pub(crate) struct Performing {
+    _held: mpsc::Sender<std::convert::Infallible>,
 }
 
 /// Starts a coordinator on `partition`, whose log holds its records. It ends when every [`Coordinator`] is dropped.
@@ -89,7 +132,7 @@ pub(crate) fn spawn<M, C>(
     codec: C,
     make: impl Fn() -> M + Send + 'static,
     loaded: impl Fn(&mut M, state::machine::Now) + Send + 'static,
-    perform: impl Fn(M::Effect, &WeakCoordinator<M>) + Send + Sync + 'static,
+    perform: impl Fn(M::Effect, &WeakCoordinator<M>, Performing) + Send + Sync + 'static,
 ) -> Coordinator<M>
 where
     M: Machine + Send + 'static,
@@ -116,67 +159,23 @@ where
                 continue;
             }
             loaded(&mut machine, clock.now());
-            let perform = |effect| perform(effect, &door);
+            let (held, mut performed) = mpsc::channel(1);
+            let performing = Performing { _held: held };
+            let perform = |effect| perform(effect, &door, performing.clone());
             let shell = Shell::new(&partition, &clock, &codec, machine, &perform);
             match shell.run(&mut queue).await {
                 Ended::Stopped => return,
                 Ended::AppendFailed => {
                     warn!(partition = %partition, "a coordinator could not write its log; it loads again");
+                    drop(performing);
+                    // Nobody sends; it ends when the last one has let go.
+                    performed.recv().await;
                     tokio::time::sleep(RELOAD_PAUSE).await;
                 }
             }
         }
     });
     Coordinator { requests }
-}
-
-async fn load<M: Machine, C: RecordCodec<M::Record>>(
-    partition: &Arc<Partition>,
-    codec: &C,
-    machine: &mut M,
-) -> Result<(), PartitionError> {
-    let started = Instant::now();
-    let mut offset = partition.log_start_offset();
-    let (mut applied, mut skipped) = (0u64, 0u64);
-    while offset < partition.log_end_offset() {
-        let chunks = partition.read_all(offset, LOAD_BYTES).await?;
-        let before = offset;
-        for chunk in &chunks {
-            for batch in records::batches(chunk) {
-                let damaged = |reason: String| PartitionError::from(partition.log().damaged(offset, reason));
-                let batch = batch.map_err(|error| damaged(error.to_string()))?;
-                // What it says is about to be believed, and no client checks it after us.
-                if !batch.is_crc_valid() {
-                    return Err(damaged("the checksum is wrong".to_owned()));
-                }
-                offset = batch.next_offset();
-                if batch.is_control() {
-                    continue;
-                }
-                let Ok(set) = batch.records(RECORDS_MAX_BYTES) else {
-                    skipped += 1;
-                    continue;
-                };
-                for record in set.iter() {
-                    match record.ok().and_then(|record| codec.decode(record.key?, record.value)) {
-                        Some(record) => {
-                            machine.apply(&record);
-                            applied += 1;
-                        }
-                        None => skipped += 1,
-                    }
-                }
-            }
-        }
-        if offset == before {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    if applied + skipped > 0 {
-        info!(partition = %partition, applied, skipped, ms = started.elapsed().as_millis() as u64, "coordinator loaded");
-    }
-    Ok(())
 }
 
 enum Ended {
@@ -189,6 +188,8 @@ struct Committing<M: Machine> {
     durable: oneshot::Receiver<Durable>,
     replies: Vec<(oneshot::Sender<M::Response>, M::Response)>,
     effects: Vec<M::Effect>,
+    /// Whoever had a marker written by it.
+    marker: Option<oneshot::Sender<Result<(), ErrorCode>>>,
 }
 
 struct Shell<'a, M: Machine, C> {
@@ -204,6 +205,8 @@ struct Shell<'a, M: Machine, C> {
     /// Decided and applied, not yet appended.
     records: Vec<(Bytes, Option<Bytes>)>,
     record_bytes: usize,
+    /// In whose transaction these records are.
+    transaction: Option<(Applicant, TransactionCheck)>,
     replies: Vec<Reply<M::Response>>,
     effects: Vec<M::Effect>,
 }
@@ -227,6 +230,7 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
             committing: VecDeque::new(),
             records: Vec::new(),
             record_bytes: 0,
+            transaction: None,
             replies: Vec::new(),
             effects: Vec::new(),
         }
@@ -246,9 +250,8 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
                     if count == 0 {
                         return Ended::Stopped;
                     }
-                    for (request, sender) in received.drain(..) {
-                        self.handle(request, sender);
-                        if self.record_bytes > BATCH_BYTES && !self.append().await {
+                    for submission in received.drain(..) {
+                        if !self.receive(submission).await {
                             return Ended::AppendFailed;
                         }
                     }
@@ -262,6 +265,72 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
                 return Ended::AppendFailed;
             }
         }
+    }
+
+    /// False when the log refused.
+    async fn receive(&mut self, submission: Submission<M>) -> bool {
+        match submission {
+            Submission::Request(request, sender) => {
+                self.handle(request, sender);
+                self.record_bytes <= BATCH_BYTES || self.append().await
+            }
+            // What was decided before stands before it in the log.
+            Submission::InTransaction(asked, sender) => {
+                self.append().await && self.in_transaction(*asked, sender).await
+            }
+            Submission::Marker(marker, sender) => self.append().await && self.marker(marker, sender).await,
+        }
+    }
+
+    /// Nobody else writes to the log, so what it would take now it takes.
+    async fn in_transaction(&mut self, asked: InTransaction<M>, sender: oneshot::Sender<M::Response>) -> bool {
+        let InTransaction { request, applicant, check, refused } = asked;
+        let admitted = match (self.partition.begin_verification(applicant).await, check) {
+            (Ok(Verification::Ongoing), _) => Ok(TransactionCheck::Ongoing),
+            (Ok(Verification::Needed(_)), TransactionCheck::Off) => Ok(TransactionCheck::Off),
+            (Ok(Verification::Needed(now)), TransactionCheck::Verified(then)) if now == then => Ok(check),
+            (Ok(Verification::Needed(_)), _) => Err(AppendError::InvalidTxnState {
+                producer_id: applicant.producer_id,
+                reason: "its transaction ended before its offsets were committed",
+            }),
+            (Err(error), _) => Err(error),
+        };
+        match admitted {
+            Ok(check) => {
+                self.transaction = Some((applicant, check));
+                self.handle(request, sender);
+                let appended = self.append().await;
+                self.transaction = None;
+                appended
+            }
+            Err(error) => {
+                // Whoever asked may be gone.
+                let _ = sender.send(refused(self.code(error)));
+                true
+            }
+        }
+    }
+
+    async fn marker(&mut self, marker: TxnMarker, sender: oneshot::Sender<Result<(), ErrorCode>>) -> bool {
+        match self.partition.append_marker(marker).await {
+            Ok(durable) => {
+                if let Some(record) = self.codec.transaction_end(marker.producer_id, marker.committed) {
+                    self.machine.apply(&record);
+                }
+                let marker = Some(sender);
+                self.committing.push_back(Committing { durable, replies: Vec::new(), effects: Vec::new(), marker });
+                true
+            }
+            Err(AppendError::Storage(_) | AppendError::Closed) => false,
+            Err(error) => {
+                let _ = sender.send(Err(self.code(error)));
+                true
+            }
+        }
+    }
+
+    fn code(&self, error: AppendError) -> ErrorCode {
+        append_failure(self.partition, &AppendRefusal::Log(error)).code
     }
 
     fn handle(&mut self, request: M::Request, sender: oneshot::Sender<M::Response>) {
@@ -297,12 +366,22 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
         if !self.records.is_empty() {
             let now_ms = self.clock.now().wall_ms;
             let mut builder = BatchBuilder::new(0);
+            let check = match self.transaction {
+                Some((applicant, check)) => {
+                    let Applicant { producer_id, epoch, sequence, .. } = applicant;
+                    builder = builder.producer(producer_id, epoch, sequence).transactional();
+                    check
+                }
+                None => TransactionCheck::Ongoing,
+            };
             for (key, value) in self.records.drain(..) {
                 builder.append(now_ms, Some(&key), value.as_deref(), &[]);
             }
             self.record_bytes = 0;
-            let Ok(durable) = self.partition.append_internal(builder.build().into()).await else { return false };
-            self.committing.push_back(Committing { durable, replies: parked, effects });
+            let Ok(durable) = self.partition.append_internal(builder.build().into(), check).await else {
+                return false;
+            };
+            self.committing.push_back(Committing { durable, replies: parked, effects, marker: None });
         } else if let Some(last) = self.committing.back_mut() {
             last.replies.extend(parked);
             last.effects.extend(effects);
@@ -325,6 +404,9 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
         let Some(done) = self.committing.pop_front() else { return true };
         if !matches!(durable, Ok(Ok(()))) {
             return false;
+        }
+        if let Some(sender) = done.marker {
+            let _ = sender.send(Ok(()));
         }
         self.release(done.replies, done.effects);
         true
@@ -391,7 +473,7 @@ mod tests {
             Some((Bytes::copy_from_slice(&record.to_be_bytes()), None))
         }
 
-        fn decode(&self, key: &[u8], _value: Option<&[u8]>) -> Option<u64> {
+        fn decode(&self, key: &[u8], _value: Option<&[u8]>, _producer: Option<(i64, i16)>) -> Option<u64> {
             Some(u64::from_be_bytes(key.try_into().ok()?))
         }
     }
@@ -401,7 +483,7 @@ mod tests {
     }
 
     fn start_with(rig: &Rig, perform: impl Fn(u64) + Send + Sync + 'static) -> Coordinator<Sum> {
-        let perform = move |effect, _: &WeakCoordinator<Sum>| perform(effect);
+        let perform = move |effect, _: &WeakCoordinator<Sum>, _| perform(effect);
         spawn(Arc::clone(&rig.partition), Clock::start(), Numbers, Sum::default, |_, _| {}, perform)
     }
 

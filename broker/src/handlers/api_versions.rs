@@ -12,9 +12,12 @@ use protocol::messages::api_versions::*;
 
 use crate::context::Context;
 use crate::dispatch::ROUTES;
+use crate::features::{FEATURES, Feature};
 
 /// From this version a client names its software.
 const FIRST_NAMED_VERSION: i16 = 3;
+/// From this version on a feature may have level 0.
+const FIRST_ZERO_LEVEL_VERSION: i16 = 4;
 /// Layout of the answer to a version that is not known here.
 const FALLBACK_VERSION: i16 = 0;
 
@@ -28,7 +31,36 @@ pub(crate) async fn handle(context: Context, request: ApiVersionsRequest) -> Api
         // A client says it once per connection; a second time changes nothing.
         let _ = context.connection.software.set((name, version));
     }
-    ApiVersionsResponse { api_keys: api_keys(), ..Default::default() }
+    // Clients believe the features with the highest epoch, and a broker that starts again may be a newer release.
+    let epoch = context.broker.image().broker(context.broker.node_id()).map_or(0, |registered| registered.epoch);
+    ApiVersionsResponse {
+        api_keys: api_keys(),
+        supported_features: supported_features(context.version),
+        finalized_features_epoch: epoch,
+        finalized_features: finalized_features(),
+        ..Default::default()
+    }
+}
+
+/// Below version 4 some clients cannot read a range that starts at 0 (KAFKA-17492).
+fn supported_features(version: i16) -> Vec<SupportedFeatureKey> {
+    let shown = FEATURES.iter().filter(|feature| version >= FIRST_ZERO_LEVEL_VERSION || *feature.levels.start() > 0);
+    shown
+        .map(|feature| SupportedFeatureKey {
+            name: feature.name.into(),
+            min_version: *feature.levels.start(),
+            max_version: *feature.levels.end(),
+        })
+        .collect()
+}
+
+fn finalized_features() -> Vec<FinalizedFeatureKey> {
+    let key = |feature: &Feature| FinalizedFeatureKey {
+        name: feature.name.into(),
+        max_version_level: feature.level,
+        min_version_level: feature.level,
+    };
+    FEATURES.iter().map(key).collect()
 }
 
 fn api_keys() -> Vec<ApiVersion> {

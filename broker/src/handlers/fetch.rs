@@ -124,7 +124,11 @@ impl Fetch {
     }
 
     async fn read(&self, partitions: Vec<Result<Arc<Partition>, ErrorCode>>) -> Vec<Found> {
-        let limits = ReadLimits { total_bytes: self.limit, allow_zstd: self.context.version >= FIRST_ZSTD_VERSION };
+        let limits = ReadLimits {
+            total_bytes: self.limit,
+            allow_zstd: self.context.version >= FIRST_ZSTD_VERSION,
+            read_committed: self.read_committed,
+        };
         read_all_partitions(&self.plan.wanted, partitions, limits).await
     }
 
@@ -176,19 +180,24 @@ impl Fetch {
             partition_index: wanted.partition,
             error_code,
             high_watermark: slice.high_watermark,
-            last_stable_offset: slice.high_watermark,
+            last_stable_offset: slice.last_stable_offset,
             log_start_offset: slice.log_start_offset,
             diverging_epoch: slice
                 .diverging
                 .map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset })
                 .unwrap_or_default(),
-            // Nothing is ever aborted while transactions are not served.
-            aborted_transactions: self.has_aborted_list(error_code, slice.diverging.is_some()).then(Vec::new),
+            aborted_transactions: self
+                .has_aborted_list(error_code, slice.diverging.is_some())
+                .then(|| slice.aborted.iter().map(aborted_transaction).collect()),
             preferred_read_replica: -1,
             records: Some(Records::from_chunks(slice.chunks)),
             ..Default::default()
         }
     }
+}
+
+fn aborted_transaction(aborted: &storage::AbortedTransaction) -> AbortedTransaction {
+    AbortedTransaction { producer_id: aborted.producer_id, first_offset: aborted.first_offset }
 }
 
 /// Counts what is about to leave.

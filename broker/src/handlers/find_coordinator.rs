@@ -1,12 +1,11 @@
-//! FindCoordinator: which broker keeps a group.
+//! FindCoordinator: which broker keeps a group, or a transactional id.
 //!
-//! v1 coordinator types. v4 several keys at once (KIP-699). The offsets topic is created here, before the answer, so
+//! v1 coordinator types. v4 several keys at once (KIP-699). The topic that keeps it is created here, before the answer, so
 //! that a client never has to wait and ask again.
 
 use protocol::ErrorCode;
 use protocol::messages::FindCoordinatorRequest;
 use protocol::messages::find_coordinator::*;
-use tracing::warn;
 
 use crate::context::Context;
 
@@ -57,24 +56,19 @@ pub(crate) async fn handle(context: Context, request: FindCoordinatorRequest) ->
 }
 
 async fn find(context: &Context, key_type: i8, key: &str) -> Found {
-    match key_type {
-        GROUP => {}
-        TRANSACTION => {
-            let (client, client_id) = (context.connection.peer, &context.client_id);
-            warn!(%client, client_id, transactional_id = key, "transactions are not served by this release; use an idempotent producer without a transactional id");
-            // Clients give up on this code, and on this code only: INVALID_REQUEST makes librdkafka ask for ever.
-            let message = "transactions are not served by this release";
-            return Found::error(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message);
-        }
+    let broker = &context.broker;
+    let found = match key_type {
+        GROUP => broker.groups().coordinator_of(broker, key).await,
+        TRANSACTION => broker.transactions().coordinator_of(broker, key).await,
         _ => return Found::error(ErrorCode::INVALID_REQUEST, "unknown coordinator type"),
-    }
-    match context.broker.groups().coordinator_of(&context.broker, key).await {
+    };
+    match found {
         Ok(node_id) => match context.broker.endpoint_of(node_id, &context.connection) {
             Some((host, port)) => {
                 Found { error_code: ErrorCode::NONE, error_message: None, node_id, host, port: i32::from(port) }
             }
             None => Found::error(ErrorCode::COORDINATOR_NOT_AVAILABLE, "the coordinator has no listener of this name"),
         },
-        Err(code) => Found::error(code, "the offsets topic is not available"),
+        Err(code) => Found::error(code, "the topic that keeps it is not available"),
     }
 }

@@ -1,8 +1,8 @@
 //! ListOffsets: the offset of a moment.
 //!
-//! v0 answers a list of segment starts. v1 one offset and its timestamp. v4 leader epochs (KIP-320). v7 the record
-//! with the largest timestamp (KIP-734). v8 local log start (KIP-405). v9 last tiered, v10 a time-out, v11 earliest
-//! pending upload: without tiered storage these are unknown offsets.
+//! v0 answers a list of segment starts. v1 one offset and its timestamp. v2 committed records only (KIP-98). v4 leader
+//! epochs (KIP-320). v7 the record with the largest timestamp (KIP-734). v8 local log start (KIP-405). v9 last tiered,
+//! v10 a time-out, v11 earliest pending upload: without tiered storage these are unknown offsets.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::read_code;
 use crate::partition::Partition;
 
+const READ_COMMITTED: i8 = 1;
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
@@ -38,6 +39,7 @@ const NOTHING: Found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
 /// Looks up each partition.
 pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
+    let read_committed = request.isolation_level == READ_COMMITTED;
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for (place, wanted) in topic.partitions.iter().enumerate() {
@@ -50,7 +52,7 @@ pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> Lis
             partitions.push(if again {
                 failed(wanted.partition_index, ErrorCode::INVALID_REQUEST)
             } else {
-                partition_response(&context, &topic.name, wanted).await
+                partition_response(&context, &topic.name, wanted, read_committed).await
             });
         }
         topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
@@ -66,6 +68,7 @@ async fn partition_response(
     context: &Context,
     topic: &str,
     wanted: &ListOffsetsPartition,
+    read_committed: bool,
 ) -> ListOffsetsPartitionResponse {
     let index = wanted.partition_index;
     if !is_known(context.version, wanted.timestamp) {
@@ -86,7 +89,7 @@ async fn partition_response(
             ..Default::default()
         };
     }
-    match find(&partition, wanted.timestamp).await {
+    match find(&partition, wanted.timestamp, read_committed).await {
         Ok(found) => ListOffsetsPartitionResponse {
             partition_index: index,
             offset: found.offset,
@@ -98,14 +101,16 @@ async fn partition_response(
     }
 }
 
-async fn find(partition: &Arc<Partition>, timestamp: i64) -> Result<Found, ErrorCode> {
+async fn find(partition: &Arc<Partition>, timestamp: i64, read_committed: bool) -> Result<Found, ErrorCode> {
+    let high_watermark = partition.high_watermark();
+    let end = if read_committed { partition.log().last_stable_offset(high_watermark) } else { high_watermark };
     let at = |offset| Found { offset, timestamp: -1, leader_epoch: partition.epoch_of(offset) };
     match timestamp {
-        LATEST => Ok(Found { leader_epoch: partition.latest_epoch(), ..at(partition.high_watermark()) }),
+        LATEST => Ok(Found { leader_epoch: partition.latest_epoch(), ..at(end) }),
         EARLIEST | EARLIEST_LOCAL => Ok(at(partition.log_start_offset())),
-        MAX_TIMESTAMP => by_time(partition, None).await,
+        MAX_TIMESTAMP => by_time(partition, None, end).await,
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
-        moment => by_time(partition, Some(moment)).await,
+        moment => by_time(partition, Some(moment), end).await,
     }
 }
 
@@ -121,10 +126,10 @@ fn is_known(version: i16, timestamp: i64) -> bool {
     }
 }
 
-/// The first record at or after `moment`, or, without one, the record with the largest timestamp.
-async fn by_time(partition: &Arc<Partition>, moment: Option<i64>) -> Result<Found, ErrorCode> {
+/// The first record at or after `moment`, or, without one, the record with the largest timestamp, if it is before `end`.
+async fn by_time(partition: &Arc<Partition>, moment: Option<i64>, end: i64) -> Result<Found, ErrorCode> {
     let found = Arc::clone(partition).find_by_time(moment).await.map_err(|error| read_code(partition, &error))?;
-    Ok(found.map_or(NOTHING, |(offset, timestamp)| Found {
+    Ok(found.filter(|(offset, _)| *offset < end).map_or(NOTHING, |(offset, timestamp)| Found {
         offset,
         timestamp,
         leader_epoch: partition.epoch_of(offset),

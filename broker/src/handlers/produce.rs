@@ -2,8 +2,10 @@
 //!
 //! v0-2 carry message formats that this release does not store; they are answered with UNSUPPORTED_VERSION in their
 //! own layout instead of a closed connection. v7 zstd. v8 record errors (KIP-467). v10 current leader (KIP-951).
+//! v11 TRANSACTION_ABORTABLE, v12 records begin a transaction by themselves (KIP-890).
 //! v13 topic ids (KIP-516).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,18 +13,26 @@ use protocol::messages::ProduceRequest;
 use protocol::messages::produce::*;
 use protocol::records::{Batch, BatchError, Codec, batches};
 use protocol::{ErrorCode, Uuid};
+use storage::TransactionCheck;
 use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::context::Context;
+use crate::coordinator::{Understanding, Writer, admit};
+use crate::disk_work::Writers;
 use crate::dispatch::Later;
 use crate::error::{AppendFailure, append_failure};
-use crate::partition::{Durable, Partition, append_batches};
+use crate::partition::{AppendJob, Durable, Partition, append_batches};
 
 /// The oldest version whose record batches are stored as they come.
 const FIRST_BATCH_VERSION: i16 = 3;
 /// Below this version a client cannot know zstd.
 const FIRST_ZSTD_VERSION: i16 = 7;
+
+/// From this version on a client knows TRANSACTION_ABORTABLE.
+const FIRST_ABORTABLE_VERSION: i16 = 11;
+/// From this version on writing to a partition makes it part of the transaction.
+const FIRST_ADDING_VERSION: i16 = 12;
 
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
@@ -39,6 +49,8 @@ enum Outcome {
     Append {
         partition: Arc<Partition>,
         batch: Bytes,
+        /// What lets it begin a transaction.
+        check: TransactionCheck,
     },
     /// Without a partition that was written to, its log start offset is -1.
     Failed {
@@ -62,7 +74,11 @@ impl Outcome {
 pub(crate) async fn handle(context: Context, request: ProduceRequest) -> Later<ProduceResponse> {
     let acks = request.acks;
     let topics: Vec<(String, Uuid)> = request.topic_data.iter().map(|t| (t.name.clone(), t.topic_id)).collect();
+    let transactional_id = request.transactional_id.clone();
     let mut items = resolve(&context, request);
+    if let Some(transactional_id) = transactional_id {
+        admit_transactions(&context, transactional_id, &mut items).await;
+    }
     append_all(&mut items, acks).await;
 
     if acks == ACKS_NONE {
@@ -150,14 +166,8 @@ fn resolve_one(
         if header.is_transactional() && !has_transactional_id {
             return Err(AppendFailure::code(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED));
         }
-        if header.is_transactional() {
-            return Err(AppendFailure::new(
-                ErrorCode::INVALID_TXN_STATE,
-                "transactions are not served by this release",
-            ));
-        }
     }
-    Ok(Outcome::Append { partition, batch })
+    Ok(Outcome::Append { partition, batch, check: TransactionCheck::Ongoing })
 }
 
 /// What is wrong with bytes that are not one batch of the one format. Kafka looks for a batch first, and into it second,
@@ -174,12 +184,66 @@ fn not_one_batch(bytes: &[u8]) -> Option<AppendFailure> {
     Some(AppendFailure::new(code, "a partition takes one record batch of format version 2 at a time"))
 }
 
+/// Sees to it that transactional batches may be appended: their partitions are in the transaction, or become part of it.
+async fn admit_transactions(context: &Context, transactional_id: String, items: &mut [Item]) {
+    let (mut places, mut asked, mut producers) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for (place, item) in items.iter().enumerate() {
+        let Outcome::Append { partition, batch, .. } = &item.outcome else { continue };
+        let header = Batch::parse(batch).ok().filter(|header| header.is_transactional() && header.has_producer_id());
+        let Some(header) = header else { continue };
+        places.push(place);
+        asked.push((Arc::clone(partition), header.base_sequence()));
+        producers.insert((header.producer_id(), header.producer_epoch()));
+    }
+    let Some((producer_id, producer_epoch)) = producers.pop_first() else { return };
+    if !producers.is_empty() {
+        let message = "the transactional records of a request come from more than one producer";
+        let failure = AppendFailure::new(ErrorCode::INVALID_PRODUCER_ID_MAPPING, message);
+        items.iter_mut().for_each(|item| item.outcome = Outcome::failed(failure.clone()));
+        return;
+    }
+    let understanding = match context.version {
+        FIRST_ADDING_VERSION.. => Understanding::AddsByWriting,
+        FIRST_ABORTABLE_VERSION.. => Understanding::Abortable,
+        _ => Understanding::Oldest,
+    };
+    let writers = Writers::Producers;
+    let writer = Writer { transactional_id, producer_id, producer_epoch, understanding, writers };
+    let admissions = admit(&context.broker, &writer, &asked).await;
+    for (place, admission) in places.into_iter().zip(admissions) {
+        match (&mut items[place].outcome, admission) {
+            (Outcome::Append { check, .. }, Ok(admitted)) => *check = admitted,
+            (outcome, Err(code)) => *outcome = Outcome::failed(not_admitted(code, understanding)),
+            _ => {}
+        }
+    }
+}
+
+/// What a producer is told. Older ones do not retry all of these codes as they should: NOT_ENOUGH_REPLICAS makes them,
+/// and without asking for metadata.
+fn not_admitted(code: ErrorCode, understanding: Understanding) -> AppendFailure {
+    match code {
+        ErrorCode::INVALID_TXN_STATE => AppendFailure::new(code, "Partition was not added to the transaction"),
+        ErrorCode::CONCURRENT_TRANSACTIONS if understanding == Understanding::AddsByWriting => {
+            AppendFailure::code(code)
+        }
+        ErrorCode::CONCURRENT_TRANSACTIONS
+        | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+        | ErrorCode::COORDINATOR_NOT_AVAILABLE
+        | ErrorCode::NOT_COORDINATOR => AppendFailure::new(
+            ErrorCode::NOT_ENOUGH_REPLICAS,
+            format!("Unable to verify the partition has been added to the transaction. Underlying error: {code}"),
+        ),
+        code => AppendFailure::code(code),
+    }
+}
+
 async fn append_all(items: &mut [Item], acks: i16) {
     let mut jobs = Vec::new();
     let mut places = Vec::new();
     for (place, item) in items.iter().enumerate() {
-        if let Outcome::Append { partition, batch } = &item.outcome {
-            jobs.push((Arc::clone(partition), batch.clone()));
+        if let Outcome::Append { partition, batch, check } = &item.outcome {
+            jobs.push(AppendJob { partition: Arc::clone(partition), batch: batch.clone(), check: *check });
             places.push(place);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use storage::{AppendError, AppendOrigin, Appended};
+use storage::{AppendError, AppendOrigin, Appended, TransactionCheck};
 use tokio::sync::oneshot;
 
 use super::{Durable, Flow, Partition};
@@ -29,8 +29,16 @@ pub(crate) enum AppendRefusal {
 /// What a worker of the runtime writes with its own hands, bytes; for more, handing it over costs little.
 const HERE_MAX_BYTES: usize = 1 << 20;
 
+/// A client's batch, on its way to a partition.
+pub(crate) struct AppendJob {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) batch: Bytes,
+    /// What lets it begin a transaction there.
+    pub(crate) check: TransactionCheck,
+}
+
 /// Appends client batches, each to its partition, in order. What waits for no flush as a rule is written right here.
-pub(crate) async fn append_batches(jobs: Vec<(Arc<Partition>, Bytes)>, durable: bool) -> Vec<AppendResult> {
+pub(crate) async fn append_batches(jobs: Vec<AppendJob>, durable: bool) -> Vec<AppendResult> {
     let count = jobs.len();
     // Asking takes locks that a stalled flush may hold, so the worker is claimed before.
     if let Some(_worker) = WritingWorker::claim()
@@ -43,21 +51,21 @@ pub(crate) async fn append_batches(jobs: Vec<(Arc<Partition>, Bytes)>, durable: 
     appended.unwrap_or_else(|_| (0..count).map(|_| Err(AppendRefusal::Log(AppendError::Closed))).collect())
 }
 
-fn is_quick(jobs: &[(Arc<Partition>, Bytes)]) -> bool {
-    let bytes: usize = jobs.iter().map(|(_, batch)| batch.len()).sum();
-    let is_quick = |(partition, batch): &(Arc<Partition>, Bytes)| partition.log.appends_at_once(batch.len());
+fn is_quick(jobs: &[AppendJob]) -> bool {
+    let bytes: usize = jobs.iter().map(|job| job.batch.len()).sum();
+    let is_quick = |job: &AppendJob| job.partition.log.appends_at_once(job.batch.len());
     bytes <= HERE_MAX_BYTES && jobs.iter().all(is_quick)
 }
 
-fn append_all(jobs: Vec<(Arc<Partition>, Bytes)>, durable: bool) -> Vec<AppendResult> {
-    jobs.into_iter().map(|(partition, batch)| append_of_client(&partition, batch, durable)).collect()
+fn append_all(jobs: Vec<AppendJob>, durable: bool) -> Vec<AppendResult> {
+    jobs.into_iter().map(|job| append_of_client(&job.partition, job.batch, job.check, durable)).collect()
 }
 
-fn append_of_client(partition: &Arc<Partition>, batch: Bytes, durable: bool) -> AppendResult {
+fn append_of_client(partition: &Arc<Partition>, batch: Bytes, check: TransactionCheck, durable: bool) -> AppendResult {
     let size_bytes = batch.len();
     partition.traffic.count(Flow::ProduceRequests, 1);
     let appended = if partition.disk.space.admit(size_bytes) {
-        append(partition, batch, AppendOrigin::Client, durable).map_err(AppendRefusal::Log)
+        append(partition, batch, (AppendOrigin::Client, check), durable).map_err(AppendRefusal::Log)
     } else {
         Err(AppendRefusal::NearlyFull)
     };
@@ -71,11 +79,11 @@ fn append_of_client(partition: &Arc<Partition>, batch: Bytes, durable: bool) -> 
 fn append(
     partition: &Arc<Partition>,
     batch: Bytes,
-    origin: AppendOrigin,
+    (origin, check): (AppendOrigin, TransactionCheck),
     durable: bool,
 ) -> Result<Appending, AppendError> {
     let size_bytes = batch.len();
-    let appended = partition.log.append_as_leader(batch, partition.leader_epoch(), origin, wall_ms())?;
+    let appended = partition.log.append_in_transaction(batch, partition.leader_epoch(), origin, check, wall_ms())?;
     if !appended.duplicate {
         partition.fetch_waiters.progress(size_bytes);
         partition.disk.total.spend(size_bytes);
@@ -102,11 +110,13 @@ impl Partition {
     pub(crate) async fn append_internal(
         self: &Arc<Self>,
         batch: Bytes,
+        check: TransactionCheck,
     ) -> Result<oneshot::Receiver<Durable>, AppendError> {
         let partition = Arc::clone(self);
-        let appended =
-            disk_work::run(Writers::Coordinators, move || append(&partition, batch, AppendOrigin::Coordinator, true))
-                .await;
+        let appended = disk_work::run(Writers::Coordinators, move || {
+            append(&partition, batch, (AppendOrigin::Coordinator, check), true)
+        })
+        .await;
         match appended {
             Ok(Ok((_, Some(receiver)))) => Ok(receiver),
             Ok(Ok((_, None))) | Err(_) => Err(AppendError::Closed),

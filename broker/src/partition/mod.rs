@@ -14,6 +14,7 @@ pub(crate) mod rig;
 mod tests;
 mod total_retention;
 mod traffic;
+mod transactions;
 mod waiting;
 
 use std::fmt;
@@ -26,7 +27,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::TopicConfig;
 
-pub(crate) use append::{AppendRefusal, append_batches};
+pub(crate) use append::{AppendJob, AppendRefusal, append_batches};
 pub(crate) use checkpoints::keep_checkpoints;
 pub(crate) use cleaner::{CLEANING, Cleaner};
 pub(crate) use disk_space::DiskSpace;
@@ -36,6 +37,7 @@ pub(crate) use read::{ReadLimits, Slice, read_all_partitions};
 pub(crate) use registry::Partitions;
 pub(crate) use total_retention::TotalRetention;
 pub(crate) use traffic::{ALL_TRAFFIC, FLOWS, Flow, Traffic};
+pub(crate) use transactions::{append_markers, begin_verifications};
 pub(crate) use waiting::{DurabilityWaiters, Durable, FetchWaiter, FetchWaiters};
 
 /// What the partitions of one log directory share.
@@ -109,6 +111,11 @@ impl Partition {
     /// What went in and out.
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.traffic
+    }
+
+    /// The name of its topic.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
     }
 
     /// What it is known by.

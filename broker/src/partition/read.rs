@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::records::{Codec, batches};
-use storage::ReadError;
+use storage::{AbortedTransaction, ReadError};
 
 use super::Partition;
 use crate::clock::wall_ms;
@@ -19,6 +19,8 @@ pub(crate) struct ReadLimits {
     pub(crate) total_bytes: usize,
     /// Whether the consumer's version knows zstd.
     pub(crate) allow_zstd: bool,
+    /// Only what transactions have committed, and what is outside of them.
+    pub(crate) read_committed: bool,
 }
 
 /// Whole batches of one partition, and where its log stands.
@@ -26,7 +28,10 @@ pub(crate) struct ReadLimits {
 pub(crate) struct Slice {
     pub(crate) chunks: Vec<Bytes>,
     pub(crate) high_watermark: i64,
+    pub(crate) last_stable_offset: i64,
     pub(crate) log_start_offset: i64,
+    /// For readers of committed records: the transactions in the chunks that were aborted.
+    pub(crate) aborted: Vec<AbortedTransaction>,
     /// Epoch and end offset up to which the reader's log agrees with ours, when it does not agree to its end.
     pub(crate) diverging: Option<(i32, i64)>,
 }
@@ -68,7 +73,7 @@ fn read_in_order(
     for (wanted, partition) in wanted.iter().zip(partitions) {
         let one = match partition {
             Ok(partition) => {
-                let found = read_one(wanted, &partition, left, nothing_yet, limits.allow_zstd);
+                let found = read_one(wanted, &partition, left, nothing_yet, limits);
                 Found { partition: Some(partition), ..found }
             }
             Err(code) => failed(code),
@@ -82,16 +87,18 @@ fn read_in_order(
 }
 
 fn failed(error_code: ErrorCode) -> Found {
-    let slice = Slice { high_watermark: -1, log_start_offset: -1, ..Default::default() };
+    let slice = Slice { high_watermark: -1, last_stable_offset: -1, log_start_offset: -1, ..Default::default() };
     Found { partition: None, error_code, slice }
 }
 
-fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: bool, allow_zstd: bool) -> Found {
+fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: bool, limits: ReadLimits) -> Found {
     if let Err(code) = partition.check_leader_epoch(wanted.current_leader_epoch) {
         return failed(code);
     }
+    let high_watermark = partition.high_watermark();
     let mut slice = Slice {
-        high_watermark: partition.high_watermark(),
+        high_watermark,
+        last_stable_offset: partition.log.last_stable_offset(high_watermark),
         log_start_offset: partition.log_start_offset(),
         ..Default::default()
     };
@@ -104,15 +111,32 @@ fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: b
         Err(code) => return failed(code),
     }
     let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
-    match partition.log.read(wanted.fetch_offset, max_bytes, slice.high_watermark, at_least_one) {
+    let upper_bound = if limits.read_committed { slice.last_stable_offset } else { slice.high_watermark };
+    match partition.log.read(wanted.fetch_offset, max_bytes, upper_bound, at_least_one) {
         Ok(read) => slice.chunks = read.chunks,
         Err(ReadError::OutOfRange { .. }) => return failed(ErrorCode::OFFSET_OUT_OF_RANGE),
         Err(error) => return failed(read_code(partition, &error)),
     }
-    if !allow_zstd && has_zstd(&slice.chunks) {
+    if limits.read_committed {
+        match aborted(partition, wanted.fetch_offset, &slice) {
+            Ok(aborted) => slice.aborted = aborted,
+            Err(ReadError::OutOfRange { .. }) => return failed(ErrorCode::OFFSET_OUT_OF_RANGE),
+            Err(error) => return failed(read_code(partition, &error)),
+        }
+    }
+    if !limits.allow_zstd && has_zstd(&slice.chunks) {
         return failed(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
     }
     Found { partition: None, error_code: ErrorCode::NONE, slice }
+}
+
+/// The aborted transactions that have records in what is returned.
+fn aborted(partition: &Partition, from: i64, slice: &Slice) -> Result<Vec<AbortedTransaction>, ReadError> {
+    let last = slice.chunks.last().and_then(|chunk| batches(chunk).filter_map(Result::ok).last());
+    match last {
+        Some(last) => partition.log.aborted_transactions(from, last.next_offset().min(slice.last_stable_offset)),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Where the reader's log and ours part, by the epoch of the record it fetched last (KIP-595). There is no such place

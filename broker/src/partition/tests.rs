@@ -3,12 +3,16 @@
 use super::rig::{DEADLINE, Flushes, Rig, idempotent, record};
 use super::*;
 
-use storage::{AppendError, Appended};
+use storage::{AppendError, Appended, TransactionCheck};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::timeout;
 
+fn job(rig: &Rig, batch: bytes::Bytes) -> AppendJob {
+    AppendJob { partition: Arc::clone(&rig.partition), batch, check: TransactionCheck::Ongoing }
+}
+
 async fn append(rig: &Rig, batch: bytes::Bytes, durable: bool) -> (Appended, Option<oneshot::Receiver<Durable>>) {
-    append_batches(vec![(Arc::clone(&rig.partition), batch)], durable).await.remove(0).unwrap()
+    append_batches(vec![job(rig, batch)], durable).await.remove(0).unwrap()
 }
 
 #[tokio::test]
@@ -55,7 +59,7 @@ async fn a_failed_flush_is_told_to_all_who_wait_and_to_all_who_come() {
     }
     // The disk works again, and nobody knows what it has.
     rig.disk.flushes(Flushes::Succeed);
-    let next = append_batches(vec![(Arc::clone(&rig.partition), record())], true).await.remove(0);
+    let next = append_batches(vec![job(&rig, record())], true).await.remove(0);
     let offline = |refusal| matches!(refusal, AppendRefusal::Log(AppendError::Storage(StorageError::Offline { .. })));
     assert!(offline(next.unwrap_err()));
 }
@@ -63,10 +67,10 @@ async fn a_failed_flush_is_told_to_all_who_wait_and_to_all_who_come() {
 #[tokio::test]
 async fn what_is_held_back_from_producers_is_there_for_coordinators() {
     let rig = Rig::new(u64::MAX);
-    let refused = append_batches(vec![(Arc::clone(&rig.partition), record())], true).await.remove(0);
+    let refused = append_batches(vec![job(&rig, record())], true).await.remove(0);
     assert!(matches!(refused, Err(AppendRefusal::NearlyFull)));
     assert_eq!(rig.partition.log_end_offset(), 0);
-    let durable = rig.partition.append_internal(record()).await.unwrap();
+    let durable = rig.partition.append_internal(record(), TransactionCheck::Ongoing).await.unwrap();
     assert_eq!(timeout(DEADLINE, durable).await.unwrap(), Ok(Ok(())));
     assert_eq!(rig.partition.log_end_offset(), 1);
 }

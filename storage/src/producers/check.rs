@@ -104,6 +104,7 @@ impl Producers {
                 Err(AppendError::InvalidProducerEpoch { producer_id, epoch, current: known.epoch })
             }
             Some(known) if epoch == known.epoch && known.txn_first_offset.is_some() => Ok(Verification::Ongoing),
+            _ if self.open.len() >= self.limit => Err(AppendError::TooManyTransactions { limit: self.limit }),
             _ => Ok(Verification::Needed(self.verifications.begin(applicant, now_ms))),
         }
     }

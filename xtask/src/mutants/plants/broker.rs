@@ -55,8 +55,8 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "coordinator-loads-nothing",
-        file: "broker/src/coordinator/runtime.rs",
-        find: "                            machine.apply(&record);\n",
+        file: "broker/src/coordinator/loading.rs",
+        find: "                machine.apply(&record);\n",
         replace: "",
         package: "broker",
         target: "lib",
@@ -65,7 +65,7 @@ pub(super) const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "damage-loaded",
-        file: "broker/src/coordinator/runtime.rs",
+        file: "broker/src/coordinator/loading.rs",
         find: "if !batch.is_crc_valid() {",
         replace: "if !batch.is_crc_valid() && false {",
         package: "broker",
