@@ -19,7 +19,9 @@ use crate::{Outcome, descriptors, flame};
 
 /// Written and deleted before the first round, twice: a page of a fresh virtual machine that is touched for the first time
 /// costs many times a recycled one, and the first contender would pay for all.
-const THROW_AWAY_BYTES: u64 = 1 << 30;
+const THROW_AWAY_BYTES_MAX: u64 = 4 << 30;
+/// So much of the memory, where that is less.
+const THROW_AWAY_PART: u64 = 4;
 /// Where neither the user nor a file says how long a workload is measured.
 const SECONDS: f64 = 4.0;
 
@@ -155,24 +157,25 @@ fn estimate(options: &Options, rows: &[Row]) -> Duration {
 /// The machine, and what the first touch of its memory costs.
 fn describe(scratch: &Path) -> Outcome<Machine> {
     let mut machine = Machine::describe(scratch);
-    machine.memory.first_touch_mb_per_second = touch_pages(scratch)?;
-    machine.memory.again_mb_per_second = touch_pages(scratch)?;
+    let bytes = THROW_AWAY_BYTES_MAX.min(machine.memory_bytes / THROW_AWAY_PART);
+    machine.memory.first_touch_mb_per_second = touch_pages(scratch, bytes)?;
+    machine.memory.again_mb_per_second = touch_pages(scratch, bytes)?;
     Ok(machine)
 }
 
-/// Writes and deletes throw-away data; answers how fast that went, MB/s.
-fn touch_pages(directory: &Path) -> Outcome<f64> {
+/// Writes and deletes so much; answers how fast that went, MB/s.
+fn touch_pages(directory: &Path, bytes: u64) -> Outcome<f64> {
     let path = directory.join("throw-away");
     let mut file = fs::File::create(&path)?;
     let block = vec![1; 1 << 20];
     let begun = Instant::now();
-    for _ in 0..THROW_AWAY_BYTES >> 20 {
+    for _ in 0..bytes >> 20 {
         file.write_all(&block)?;
     }
     let seconds = begun.elapsed().as_secs_f64();
     drop(file);
     fs::remove_file(path)?;
-    Ok(THROW_AWAY_BYTES as f64 / 1e6 / seconds)
+    Ok((bytes >> 20 << 20) as f64 / 1e6 / seconds)
 }
 
 #[cfg(test)]

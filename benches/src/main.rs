@@ -106,7 +106,13 @@ fn run(command: Command) -> Outcome<()> {
         Command::Compare { rounds, seconds, contenders, all, files, flame, out, words: only } => {
             let options = compare::Options { rounds, seconds, contenders, only, all, files, flame, out };
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            runtime.block_on(compare::compare(&options))
+            runtime.block_on(async {
+                tokio::select! {
+                    compared = compare::compare(&options) => compared,
+                    // What it has started ends with it.
+                    _ = tokio::signal::ctrl_c() => Err("interrupted; the report has the rounds that were complete".into()),
+                }
+            })
         }
     }
 }

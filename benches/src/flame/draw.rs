@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::fold::Fold;
+use crate::report::escaped;
 
 const WIDTH: f64 = 1400.0;
 const ROW: f64 = 16.0;
@@ -78,10 +79,6 @@ fn colour(name: &str, is_kernel: bool) -> &'static str {
     } else {
         "#d5d8dc"
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ use crate::measure::Table;
 use crate::statistics::Spread;
 
 /// What is put in relation to what, and how the column is called.
-const RATIOS: [(&str, Contender, Contender); 3] = [
+const RATIOS: [(&str, Contender, Contender); 6] = [
     ("ottla ÷ kafka", Contender::Ottla, Contender::Kafka),
     ("kafka mode ÷ kafka", Contender::OttlaKafkaMode, Contender::Kafka),
+    ("ottla ÷ kafka 512m", Contender::Ottla, Contender::Kafka512m),
+    ("ottla ÷ limit", Contender::Ottla, Contender::Limit),
     ("kafka mode ÷ limit", Contender::OttlaKafkaMode, Contender::Limit),
+    ("kafka ÷ limit", Contender::Kafka, Contender::Limit),
 ];
 
 /// What lies beside the text.
@@ -24,8 +27,13 @@ pub(super) struct Pictures<'a> {
 pub(super) fn report(setting: &Setting, table: &Table, pictures: &Pictures<'_>) -> String {
     let mut text = String::from("# Ottla, Apache Kafka and the machine's limit, side by side\n\n");
     about(&mut text, setting);
-    text.push_str("\n## Bars\n\n| workload | measure | bar | median of rounds | reached |\n|---|---|---|---|---|\n");
-    for verdict in bars::judge(table) {
+    let verdicts = bars::judge(table);
+    if !verdicts.is_empty() {
+        text.push_str(
+            "\n## Bars\n\n| workload | measure | bar | median of rounds | reached |\n|---|---|---|---|---|\n",
+        );
+    }
+    for verdict in verdicts {
         let reached = if verdict.reached { "yes" } else { "**no**" };
         let bars::Verdict { workload, measure, bar, found, .. } = verdict;
         let _ = writeln!(text, "| {workload} | {measure} | {bar} | {found} | {reached} |");

@@ -14,6 +14,7 @@ use crate::measure::{Numbers, Table};
 use crate::tree::Machine;
 
 pub(crate) use markdown::{count, number};
+pub(crate) use plot::escaped;
 
 /// How it was measured.
 #[derive(Serialize)]

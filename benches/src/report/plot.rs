@@ -7,8 +7,8 @@ use super::markdown::{count, number};
 use crate::contender::Contender;
 use crate::measure::{Measure, Table};
 
-const WIDTH: f64 = 760.0;
-const LABEL: f64 = 300.0;
+const WIDTH: f64 = 860.0;
+const LABEL: f64 = 390.0;
 const BAR: f64 = 14.0;
 const GAP: f64 = 14.0;
 const HEAD: f64 = 34.0;
@@ -72,6 +72,11 @@ fn colour(contender: Contender) -> &'static str {
     }
 }
 
+/// Text as it may stand in an SVG.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 fn frame(width: f64, height: f64, title: &str) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
@@ -104,7 +109,7 @@ fn bars(table: &Table, measure: Measure, workloads: &[&String]) -> String {
     legend(&mut svg, &contenders, WIDTH);
     for (row, workload) in workloads.iter().enumerate() {
         let top = HEAD + group * row as f64;
-        let _ = writeln!(svg, "<text x=\"8\" y=\"{}\">{workload}</text>", top + BAR);
+        let _ = writeln!(svg, "<text x=\"8\" y=\"{}\">{}</text>", top + BAR, escaped(workload));
         for (place, contender) in contenders.iter().enumerate() {
             let Some(value) = medians(workload, *contender) else { continue };
             let (y, length) = (top + BAR * place as f64, (WIDTH - LABEL - 70.0) * value / most);

@@ -50,6 +50,9 @@ fn text(summary: &Summary) -> String {
         if side.error_count() > 0 {
             let _ = writeln!(text, "{:<11} errors: {}", "", errors(side));
         }
+        if side.moved > 0 {
+            let _ = writeln!(text, "{:<11} sent again, as their leader had moved: {}", "", grouped(side.moved));
+        }
     }
     if let Some(end_to_end) = &summary.end_to_end {
         let _ = writeln!(text, "{:<11} {}   from due to read", "end to end", latency(end_to_end, unit));
