@@ -101,3 +101,49 @@ impl Drop for Recording {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// A process that is always busy, until it is dropped.
+    struct Busy(Child);
+
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn a_busy_process_is_seen() {
+        if let Err(missing) = check() {
+            eprintln!("not tested: {missing}");
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let busy = Busy(Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut length = Duration::from_millis(200);
+        loop {
+            let recording = Recording::start(busy.0.id(), directory.path()).unwrap();
+            std::thread::sleep(length);
+            match recording.finish() {
+                Ok(flame) => {
+                    assert!(flame.svg.contains("<title>sh: "), "{}", flame.svg);
+                    return;
+                }
+                Err(refused) if refused.contains("perf_event_paranoid") => {
+                    eprintln!("not tested: {refused}");
+                    return;
+                }
+                // It is slow to begin where much else runs.
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            length *= 2;
+        }
+    }
+}
