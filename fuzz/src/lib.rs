@@ -5,6 +5,7 @@ use bytes::Bytes;
 use protocol::api::ApiInfo;
 use protocol::frame::{self, RequestHeader};
 use protocol::messages;
+use protocol::records::legacy::{DownConversion, Message, MessageFormat, UpLimits, down_convert, messages, up_convert};
 use protocol::records::{Batch, BatchBuilder, batches, patch, validate_records};
 use protocol::wire::{DecodeError, Decoder, Encoder};
 
@@ -52,7 +53,60 @@ pub fn check_batches(bytes: &[u8]) -> usize {
     batches(bytes).map_while(Result::ok).map(|batch| check_batch(&batch)).count()
 }
 
+/// Any bytes as a message set of the formats before record batches. Says whether it is one; it then becomes a batch,
+/// within the limits. The same holds once its checksums are right, behind which changes are seen.
+pub fn check_messages(bytes: &[u8]) -> bool {
+    is_message_set(&with_checksums(bytes)) | is_message_set(bytes)
+}
+
+fn with_checksums(bytes: &[u8]) -> Vec<u8> {
+    let mut mended = bytes.to_vec();
+    let mut start = 0;
+    while let Some(size) = mended.get(start + 8..start + 12).and_then(|size| size.first_chunk()) {
+        let end = usize::try_from(i32::from_be_bytes(*size)).map_or(start, |size| start + 12 + size);
+        if end < start + 16 || end > mended.len() {
+            break;
+        }
+        let crc = crc32fast::hash(&mended[start + 16..end]);
+        mended[start + 12..start + 16].copy_from_slice(&crc.to_be_bytes());
+        start = end;
+    }
+    mended
+}
+
+fn is_message_set(bytes: &[u8]) -> bool {
+    let limits = UpLimits { max_message_bytes: bytes.len(), max_uncompressed_bytes: MAX_UNCOMPRESSED_BYTES };
+    let Ok(Some(converted)) = up_convert(bytes, None, limits) else { return false };
+    let batch = Batch::parse(&converted.batch).expect("a built batch is whole");
+    assert!(batch.is_crc_valid());
+    let summary = validate_records(&batch, MAX_UNCOMPRESSED_BYTES).expect("a producer could have written it");
+    assert_eq!(summary.record_count as usize, converted.record_count);
+    check_down(&batch);
+    true
+}
+
+/// For an old consumer there are whole messages of the format it asked for, or an error.
+fn check_down(batch: &Batch<'_>) {
+    for format in [MessageFormat::V0, MessageFormat::V1] {
+        let conversion = DownConversion {
+            format,
+            first_offset: 0,
+            max_bytes: MAX_UNCOMPRESSED_BYTES,
+            at_least_one: false,
+            max_uncompressed_bytes: MAX_UNCOMPRESSED_BYTES,
+        };
+        let mut set = Vec::new();
+        if down_convert(batch.as_bytes(), &conversion, &mut set).is_err() {
+            continue;
+        }
+        assert!(set.len() <= MAX_UNCOMPRESSED_BYTES);
+        let is_sound = |message: Message<'_>| message.is_crc_valid() && message.format == format;
+        assert!(messages(&set).all(|message| message.is_ok_and(is_sound)));
+    }
+}
+
 fn check_batch(batch: &Batch<'_>) {
+    check_down(batch);
     let validated = validate_records(batch, MAX_UNCOMPRESSED_BYTES);
     batch.control_type();
     batch.end_txn_marker();

@@ -16,6 +16,7 @@ use golden::corpus;
 /// Inputs of a run; together they take some seconds.
 const FRAMES: Range<u64> = 0..300_000;
 const BATCHES: Range<u64> = 0..60_000;
+const MESSAGES: Range<u64> = 0..60_000;
 
 /// The longest input, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
@@ -104,4 +105,12 @@ fn changed_batches_do_no_harm() {
     assert!(corpus.iter().all(|run| checks::check_batches(run) > 0), "all of the corpus are batches");
     let read = run(&corpus, BATCHES, |bytes| checks::check_batches(bytes) > 0);
     assert!(env::var_os("OTTLA_SEED").is_some() || read > BATCHES.end / 10, "only {read} could be read");
+}
+
+#[test]
+fn changed_message_sets_do_no_harm() {
+    let corpus = corpus::message_sets();
+    assert!(corpus.len() > 16 && corpus.iter().all(|set| checks::check_messages(set)), "all of the corpus are sets");
+    let read = run(&corpus, MESSAGES, checks::check_messages);
+    assert!(env::var_os("OTTLA_SEED").is_some() || read > MESSAGES.end / 20, "only {read} could be read");
 }

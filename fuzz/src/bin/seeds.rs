@@ -13,7 +13,8 @@ fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     write_all(&root.join("request"), corpus::requests())?;
     write_all(&root.join("response"), corpus::responses())?;
-    write_all(&root.join("batch"), corpus::batches())
+    write_all(&root.join("batch"), corpus::batches())?;
+    write_all(&root.join("message_set"), corpus::message_sets())
 }
 
 fn write_all(dir: &Path, inputs: Vec<Vec<u8>>) -> io::Result<()> {

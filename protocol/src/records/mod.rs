@@ -1,7 +1,8 @@
 //! Record batches: what producers send, logs keep and consumers get, byte for byte.
 //!
 //! [`Batch`] is a view of one whole batch where it lies; [`batches`] walks a run of them. [`patch`] rewrites the
-//! fields a broker owns, in place; [`BatchBuilder`] makes batches from records. Only the format of Kafka 0.11 and later (magic 2, KIP-98) lives here.
+//! fields a broker owns, in place; [`BatchBuilder`] makes batches from records. All of them know the format of Kafka
+//! 0.11 and later (magic 2, KIP-98); [`legacy`] converts those before it.
 //!
 //! Parsing a batch looks at its header and nothing else, since a broker moves batches without looking inside. Whoever
 //! does look inside says how many bytes the records may take once decompressed, and gets an error instead of more.
@@ -11,6 +12,7 @@ mod batch;
 mod builder;
 mod compression;
 mod control;
+pub mod legacy;
 pub mod patch;
 mod record;
 mod shape;

@@ -3,6 +3,7 @@
 use super::{Golden, from_hex};
 
 const BATCHES: &str = include_str!("../golden_batches/batches.txt");
+const MESSAGES: &str = include_str!("../golden_messages/messages.txt");
 
 /// Frames without their length, of every request in every version.
 pub(crate) fn requests() -> Vec<Vec<u8>> {
@@ -41,4 +42,11 @@ pub(crate) fn batches() -> Vec<Vec<u8>> {
     }
     inputs.push(inputs.concat());
     inputs
+}
+
+/// Every set of messages of the formats before record batches that a producer may send.
+pub(crate) fn message_sets() -> Vec<Vec<u8>> {
+    let may_send = |golden: &&str| !golden.contains("log_append_time") && !golden.contains("stamped");
+    let golden = MESSAGES.split("\n\n").filter(may_send);
+    golden.filter_map(|golden| golden.trim().rsplit_once("bytes ")).map(|(_, hex)| from_hex(hex).to_vec()).collect()
 }

@@ -32,6 +32,15 @@ pub(super) fn compress(data: &[u8]) -> Vec<u8> {
     encoder.finish().expect("writing into memory does not fail")
 }
 
+/// A frame whose header checksum covers the magic number too, as the readers of Kafka 0.8 and 0.9 expect (KIP-57).
+pub(super) fn compress_with_old_checksum(data: &[u8]) -> Vec<u8> {
+    let mut frame = compress(data);
+    // Magic number, flags and block descriptor: the header says nothing about its content's size.
+    const CHECKSUM_AT: usize = 6;
+    frame[CHECKSUM_AT] = (xxh32(&frame[..CHECKSUM_AT]) >> 8) as u8;
+    frame
+}
+
 pub(super) fn decompress(data: &[u8], max_bytes: usize) -> Result<Vec<u8>, CodecError> {
     let mut input = Input { rest: data };
     let mut out = Vec::new();

@@ -30,6 +30,11 @@ pub fn compress(codec: Codec, level: Option<i32>, data: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Compresses `data` as LZ4 in messages of magic 0, which [`decompress`] reads as well.
+pub(super) fn lz4_with_old_checksum(data: &[u8]) -> Vec<u8> {
+    lz4::compress_with_old_checksum(data)
+}
+
 /// Decompresses all of `data`, into at most `max_bytes`.
 ///
 /// # Errors
