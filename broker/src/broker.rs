@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::config::{BrokerConfig, ConfigSource};
 use crate::controller;
+use crate::conversion::Conversions;
 use crate::coordinator::{Groups, Transactions};
 use crate::declared_topics;
 use crate::disk_work::{self, Writers};
@@ -85,6 +86,7 @@ pub(crate) struct Broker {
     sessions: SessionCache,
     producer_ids: ProducerIds,
     request_budget: Arc<ByteBudget>,
+    conversions: Conversions,
     connections: Connections,
 }
 
@@ -138,6 +140,10 @@ impl Broker {
 
     pub(crate) fn request_budget(&self) -> &Arc<ByteBudget> {
         &self.request_budget
+    }
+
+    pub(crate) fn conversions(&self) -> &Conversions {
+        &self.conversions
     }
 
     pub(crate) fn connections(&self) -> &Connections {
@@ -222,6 +228,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
         node_id,
         clock: Clock::start(),
         request_budget: ByteBudget::new(config.limits.request_bytes),
+        conversions: Conversions::new(&config.limits),
         sessions: SessionCache::new(config.fetch_session_slots, u32::from_ne_bytes(seed)),
         source,
         config: ArcSwap::new(config),

@@ -64,7 +64,7 @@ pub(crate) struct Route {
 pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let mut routes = vec![
         later::<ProduceRequest, _, _>(0..=13, handlers::produce::handle),
-        later::<FetchRequest, _, _>(4..=18, handlers::fetch::handle),
+        later::<FetchRequest, _, _>(0..=18, handlers::fetch::handle),
         now::<ListOffsetsRequest, _, _>(0..=11, handlers::list_offsets::handle),
         now::<MetadataRequest, _, _>(0..=13, handlers::metadata::handle),
         later::<OffsetCommitRequest, _, _>(0..=10, handlers::offset_commit::handle),

@@ -9,6 +9,7 @@ mod clock;
 pub mod config;
 mod context;
 mod controller;
+mod conversion;
 mod coordinator;
 mod declared_topics;
 mod disk_work;

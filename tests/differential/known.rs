@@ -176,8 +176,8 @@ const KNOWN: &[Known] = &[
         versions: 0..=2,
         path: "",
         kafka: "closed",
-        ottla: "UNSUPPORTED_VERSION",
-        reason: "Kafka advertises these versions and closes the connection; an error tells the client why",
+        ottla: "",
+        reason: "Kafka advertises these versions and closes the connection; clients of 0.8 to 0.10 are served here",
     },
     Known {
         place: "produce: codec 5",

@@ -363,6 +363,7 @@ impl Reader<'_> {
             mapped_window_bytes: self.unsigned("ottla.mapped.window.bytes"),
             groups: limits::groups(memory_bytes),
             transactional_ids: limits::transactional_ids(memory_bytes),
+            conversion_bytes: limits::conversion_bytes(memory_bytes),
         }
     }
 

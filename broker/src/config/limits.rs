@@ -38,6 +38,9 @@ pub(crate) struct Limits {
     pub(crate) groups: usize,
     /// Transactional ids in one coordinator.
     pub(crate) transactional_ids: usize,
+    /// Message sets made for old consumers until they have been sent; also what the records of one batch may take while
+    /// they are converted.
+    pub(crate) conversion_bytes: usize,
 }
 
 /// The memory limit: what was set, else what the cgroup grants, else a small container's worth.
@@ -86,6 +89,11 @@ pub(crate) fn defaults(memory_bytes: u64) -> BTreeMap<&'static str, String> {
 /// The request budget, when `queued.max.request.bytes` leaves it to us.
 pub(crate) fn request_bytes(memory_bytes: u64) -> u64 {
     memory_bytes / 4
+}
+
+/// What conversions for old clients may keep.
+pub(crate) fn conversion_bytes(memory_bytes: u64) -> usize {
+    usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX)
 }
 
 /// Groups per coordinator.

@@ -29,6 +29,7 @@ pub(crate) use broker_config::BrokerConfig;
 pub(crate) use describe::{DescribedConfig, describe_broker, describe_default_broker, describe_topic};
 pub(crate) use first_topics::FirstTopic;
 pub(crate) use http_listener::HttpListener;
+pub(crate) use limits::Limits;
 pub(crate) use listeners::Listener;
 pub(crate) use reference::reference;
 pub use source::{ConfigError, ConfigInput, ConfigSource};

@@ -153,7 +153,7 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("log.flush.start.offset.checkpoint.interval.ms", NoEffect("checkpoints are written when they are worth it")),
     ("log.local.retention.*", RefusedUnless(&["-2"], "there is no tiered storage; remove it")),
     ("log.message.format.version", NoEffect("records are stored in format v2")),
-    ("log.message.downconversion.enable", NoEffect("records are stored and sent in format v2")),
+    ("log.message.downconversion.enable", NoEffect("old consumers are always served")),
     (
         "log.message.timestamp.difference.max.ms",
         Refused(

@@ -1,7 +1,7 @@
 //! Fetch: read record batches, and wait for them.
 //!
 //! v7 incremental sessions (KIP-227). v9 leader epochs (KIP-320). v10 zstd. v11 preferred replica (KIP-392).
-//! v12 diverging epochs (KIP-595). v13 topic ids (KIP-516). Below v4 come message formats that are not stored.
+//! v12 diverging epochs (KIP-595). v13 topic ids (KIP-516). Below v4 batches become message sets (`conversion/`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
 use crate::context::Context;
+use crate::conversion::{OldFetch, fetched_format};
 use crate::dispatch::Later;
 use crate::fetch_session::{FetchPlan, Seen, SessionRequest, TopicKey, Wanted};
 use crate::partition::{FetchWaiter, Flow, Partition, ReadLimits, Slice, Traffic, read_all_partitions};
@@ -124,12 +125,17 @@ impl Fetch {
     }
 
     async fn read(&self, partitions: Vec<Result<Arc<Partition>, ErrorCode>>) -> Vec<Found> {
+        let (wanted, version) = (&self.plan.wanted, self.context.version);
+        if let Some(format) = fetched_format(version) {
+            let fetch = OldFetch { version, format, total_bytes: self.limit };
+            return self.context.broker.conversions().read_sets(wanted, partitions, fetch).await;
+        }
         let limits = ReadLimits {
             total_bytes: self.limit,
-            allow_zstd: self.context.version >= FIRST_ZSTD_VERSION,
+            allow_zstd: version >= FIRST_ZSTD_VERSION,
             read_committed: self.read_committed,
         };
-        read_all_partitions(&self.plan.wanted, partitions, limits).await
+        read_all_partitions(wanted, partitions, limits).await
     }
 
     fn response(&self, found: Vec<Found>) -> FetchResponse {

@@ -1,8 +1,7 @@
 //! Produce: append record batches.
 //!
-//! v0-2 carry message formats that this release does not store; they are answered with UNSUPPORTED_VERSION in their
-//! own layout instead of a closed connection. v7 zstd. v8 record errors (KIP-467). v10 current leader (KIP-951).
-//! v11 TRANSACTION_ABORTABLE, v12 records begin a transaction by themselves (KIP-890).
+//! v0-2 carry message sets, which become batches first (`conversion/`). v7 zstd. v8 record errors (KIP-467). v10
+//! current leader (KIP-951). v11 TRANSACTION_ABORTABLE, v12 records begin a transaction by themselves (KIP-890).
 //! v13 topic ids (KIP-516).
 
 use std::collections::BTreeSet;
@@ -18,14 +17,13 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::context::Context;
+use crate::conversion::may_produce_sets;
 use crate::coordinator::{Understanding, Writer, admit};
 use crate::disk_work::Writers;
 use crate::dispatch::Later;
 use crate::error::{AppendFailure, append_failure};
 use crate::partition::{AppendJob, Durable, Partition, append_batches};
 
-/// The oldest version whose record batches are stored as they come.
-const FIRST_BATCH_VERSION: i16 = 3;
 /// Below this version a client cannot know zstd.
 const FIRST_ZSTD_VERSION: i16 = 7;
 
@@ -76,6 +74,9 @@ pub(crate) async fn handle(context: Context, request: ProduceRequest) -> Later<P
     let topics: Vec<(String, Uuid)> = request.topic_data.iter().map(|t| (t.name.clone(), t.topic_id)).collect();
     let transactional_id = request.transactional_id.clone();
     let mut items = resolve(&context, request);
+    if may_produce_sets(context.version) {
+        convert_all(&context, &mut items).await;
+    }
     if let Some(transactional_id) = transactional_id {
         admit_transactions(&context, transactional_id, &mut items).await;
     }
@@ -96,7 +97,7 @@ pub(crate) async fn handle(context: Context, request: ProduceRequest) -> Later<P
 }
 
 fn resolve(context: &Context, request: ProduceRequest) -> Vec<Item> {
-    let refusal = refuse_whole(context, &request);
+    let refusal = refuse_whole(&request);
     let has_transactional_id = request.transactional_id.is_some();
     let mut items = Vec::new();
     for (topic, data) in request.topic_data.into_iter().enumerate() {
@@ -116,12 +117,7 @@ fn resolve(context: &Context, request: ProduceRequest) -> Vec<Item> {
 }
 
 /// Errors that hit every partition alike.
-fn refuse_whole(context: &Context, request: &ProduceRequest) -> Option<AppendFailure> {
-    if context.version < FIRST_BATCH_VERSION {
-        let (client, client_id) = (context.connection.peer, &context.client_id);
-        warn!(%client, client_id, version = context.version, "produce refused: message formats before Kafka 0.11 are not stored; set the client's version to 0.11 or newer");
-        return Some(AppendFailure::code(ErrorCode::UNSUPPORTED_VERSION));
-    }
+fn refuse_whole(request: &ProduceRequest) -> Option<AppendFailure> {
     if ![ACKS_ALL, ACKS_NONE, ACKS_LEADER].contains(&request.acks) {
         return Some(AppendFailure::code(ErrorCode::INVALID_REQUIRED_ACKS));
     }
@@ -137,7 +133,8 @@ fn resolve_one(
     has_transactional_id: bool,
 ) -> Result<Outcome, AppendFailure> {
     let batch = records.map(protocol::wire::Records::into_bytes).unwrap_or_default();
-    let malformed = not_one_batch(&batch);
+    let is_set = may_produce_sets(context.version);
+    let malformed = if is_set { None } else { not_one_batch(&batch) };
     // Kafka finds out about these while it still reads the request.
     if let Some(failure) = malformed.as_ref().filter(|failure| failure.code == ErrorCode::CORRUPT_MESSAGE) {
         return Err(failure.clone());
@@ -150,7 +147,7 @@ fn resolve_one(
     if partition.is_internal() {
         return Err(AppendFailure::code(ErrorCode::INVALID_TOPIC_EXCEPTION));
     }
-    if batch.is_empty() {
+    if batch.is_empty() && !is_set {
         return Err(AppendFailure::new(ErrorCode::INVALID_RECORD, "a produce request must carry a record batch"));
     }
     if let Some(failure) = malformed {
@@ -215,6 +212,35 @@ async fn admit_transactions(context: &Context, transactional_id: String, items: 
             (Outcome::Append { check, .. }, Ok(admitted)) => *check = admitted,
             (outcome, Err(code)) => *outcome = Outcome::failed(not_admitted(code, understanding)),
             _ => {}
+        }
+    }
+}
+
+/// Makes batches of the message sets of old producers. One without messages is answered as stored, nowhere.
+async fn convert_all(context: &Context, items: &mut [Item]) {
+    let mut sets = Vec::new();
+    let mut places = Vec::new();
+    for (place, item) in items.iter_mut().enumerate() {
+        if let Outcome::Append { partition, batch, .. } = &mut item.outcome {
+            sets.push((Arc::clone(partition), std::mem::take(batch)));
+            places.push(place);
+        }
+    }
+    if sets.is_empty() {
+        return;
+    }
+    let converted = context.broker.conversions().to_batches(sets).await;
+    for (place, converted) in places.into_iter().zip(converted) {
+        let Outcome::Append { partition, batch, .. } = &mut items[place].outcome else { continue };
+        match converted {
+            Ok(Some(made)) => *batch = made,
+            Ok(None) => {
+                let nowhere =
+                    storage::Appended { base_offset: -1, last_offset: -1, log_append_time_ms: None, duplicate: false };
+                let log_start_offset = partition.log_start_offset();
+                items[place].outcome = Outcome::Appended { appended: nowhere, log_start_offset, durable: None };
+            }
+            Err(failure) => items[place].outcome = refused(partition, failure),
         }
     }
 }

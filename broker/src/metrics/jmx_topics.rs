@@ -19,14 +19,14 @@ const FLOW_NAMES: &[(&str, Flow, &str)] = &[
     ("failedproducerequests", Flow::FailedProduceRequests, "Partitions in produce requests that were refused."),
     ("totalfetchrequests", Flow::FetchRequests, "Partitions in fetch answers."),
     ("failedfetchrequests", Flow::FailedFetchRequests, "Partitions in fetch answers with an error."),
+    ("producemessageconversions", Flow::ProduceConversions, "Records converted from old producers."),
+    ("fetchmessageconversions", Flow::FetchConversions, "Records converted for old consumers."),
 ];
 
-/// What one broker has none of: it copies nothing from others, and stores and serves one format.
+/// What one broker has none of: it copies nothing from others.
 const NO_FLOWS: &[(&str, &str)] = &[
     ("replicationbytesin", "Bytes copied from other brokers."),
     ("replicationbytesout", "Bytes copied by other brokers."),
-    ("fetchmessageconversions", "Records converted for old consumers."),
-    ("producemessageconversions", "Records converted from old producers."),
 ];
 
 type Value = fn(&PartitionView) -> u64;

@@ -3,7 +3,7 @@
 use crate::metrics::Counter;
 
 /// How many kinds there are.
-pub(crate) const FLOWS: usize = 8;
+pub(crate) const FLOWS: usize = 10;
 
 /// What is counted, as Kafka's BrokerTopicMetrics does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub(crate) enum Flow {
     FailedProduceRequests,
     FetchRequests,
     FailedFetchRequests,
+    /// Records that came in a format before record batches.
+    ProduceConversions,
+    /// Records that left in one.
+    FetchConversions,
 }
 
 /// The counters of one partition, or of all together.

@@ -80,7 +80,7 @@ func (l *troubleLog) Println(v ...interface{})               { l.add(fmt.Sprintl
 
 func brokers() []string { return []string{os.Getenv("BROKER")} }
 
-// versions are those that Sarama knows from 0.11 on: older ones produce message sets, not record batches.
+// versions are those that Sarama knows from 0.11 on: old_test.go has those before.
 func versions() []sarama.KafkaVersion {
 	var found []sarama.KafkaVersion
 	for _, version := range sarama.SupportedVersions {

@@ -12,7 +12,7 @@ use crate::batch;
 use crate::pair::Pair;
 use crate::side::Side;
 
-/// Below it the formats are not those of record batches; neither broker serves them.
+/// Below it the formats are not those of record batches; Apache Kafka no longer serves them.
 const FIRST_VERSION: i16 = 3;
 const DAY_MS: i64 = 86_400_000;
 /// Of the topic that takes one batch after another; each case has its own.
@@ -26,8 +26,9 @@ pub(crate) fn run(pair: &mut Pair) {
     create(pair, "in.small", 1, &[("max.message.bytes", "500")]);
     create(pair, "in.recent", 1, &[("message.timestamp.before.max.ms", "3600000")]);
     create(pair, "in.gzip", 1, &[("compression.type", "gzip")]);
+    create(pair, "in.old", 1, &[]);
     for version in 0..FIRST_VERSION {
-        pair.ask("a format before record batches", version, |side| produce_to(side, "in", 0, &batch::plain(1)));
+        pair.ask("a format before record batches", version, |side| produce_to(side, "in.old", 0, &batch::plain(1)));
     }
     batches(pair);
     requests(pair);
