@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -22,6 +24,8 @@ use crate::config::{BrokerConfig, TopicConfig};
 
 /// Logs that are opened at a time at start. Each holds a block of a file and waits for the disk, so few are enough.
 const OPENING_THREADS: usize = 4;
+/// Logs that are closed at a time at the end. Each flushes a few small files of its own, so they mostly wait.
+const CLOSING_THREADS: usize = 16;
 
 /// Everything needed to open a partition, and the partitions that are open.
 pub(crate) struct Partitions {
@@ -275,10 +279,20 @@ impl Partitions {
     /// The first log's that could not be closed; the next start then recovers.
     pub(crate) fn close(&self) -> Result<(), StorageError> {
         let open = self.all();
-        for partition in &open {
-            partition.flush()?;
-            partition.log.close()?;
-        }
+        let next = AtomicUsize::new(0);
+        let close_all = || -> Result<(), StorageError> {
+            while let Some(partition) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+                partition.flush()?;
+                partition.log.close()?;
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..CLOSING_THREADS.min(open.len())).map(|_| scope.spawn(close_all)).collect();
+            let mine = close_all();
+            let end = |other: ScopedJoinHandle<'_, _>| other.join().unwrap_or_else(|panic| resume_unwind(panic));
+            others.into_iter().map(end).fold(mine, Result::and)
+        })?;
         self.log_dir.close_clean(open.iter().map(|partition| &partition.log))
     }
 
