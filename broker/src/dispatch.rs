@@ -105,6 +105,8 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         now::<DescribeClusterRequest, _, _>(0..=2, handlers::describe_cluster::handle),
         now::<UnregisterBrokerRequest, _, _>(0..=0, handlers::unregister_broker::handle),
         now::<ListConfigResourcesRequest, _, _>(0..=1, handlers::list_config_resources::handle),
+        later::<ConsumerGroupHeartbeatRequest, _, _>(0..=1, handlers::consumer_group_heartbeat::handle),
+        later::<ConsumerGroupDescribeRequest, _, _>(0..=1, handlers::consumer_group_describe::handle),
         now::<DescribeTopicPartitionsRequest, _, _>(0..=0, handlers::describe_topic_partitions::handle),
     ];
     routes.sort_by_key(|route| route.key);

@@ -16,6 +16,8 @@ pub(crate) struct Feature {
 
 /// Every feature, by name.
 pub(crate) static FEATURES: &[Feature] = &[
+    // Groups of the consumer protocol (KIP-848).
+    Feature { name: "group.version", levels: 0..=1, level: 1 },
     // Each end of a transaction gives the producer its next epoch (KIP-890).
     Feature { name: "transaction.version", levels: 0..=2, level: 2 },
 ];

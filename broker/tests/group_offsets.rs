@@ -199,7 +199,14 @@ impl Run {
     fn inspect(&mut self) {
         let mut open = self.open().unwrap_or_else(|error| panic!("the log does not open: {error}"));
         let now = self.now();
-        let groups = (0..GROUPS).map(|i| OffsetFetchGroup { group_id: format!("group-{i}"), topics: None }).collect();
+        let groups = (0..GROUPS)
+            .map(|i| OffsetFetchGroup {
+                group_id: format!("group-{i}"),
+                member_id: None,
+                member_epoch: -1,
+                topics: None,
+            })
+            .collect();
         let request = GroupRequest::OffsetFetch(OffsetFetchRequest { groups, require_stable: true });
         let reply = open.machine.handle(now, ReplyTo(1), request).replies.pop().unwrap();
         let GroupResponse::OffsetFetch(fetched) = reply.response else { panic!("{reply:?}") };

@@ -69,7 +69,7 @@ const KNOWN: &[Known] = &[
         path: "features",
         kafka: "",
         ottla: "",
-        reason: "features are claimed with their semantics: KIP-848 and share groups are not served yet",
+        reason: "features are claimed with their semantics: share groups and others are not served yet",
     },
     Known {
         place: "",

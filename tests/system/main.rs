@@ -7,6 +7,7 @@ mod bad_input;
 mod broker_process;
 mod compaction;
 mod configuration;
+mod consumer_groups;
 mod costs;
 mod durability;
 mod full_disk;

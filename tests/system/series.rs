@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use client::{Acks, Cluster, Connection, GroupConfig, GroupConsumer, OutgoingRecord, Producer, StartOffset};
 use protocol::ErrorCode;
+use protocol::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use protocol::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
@@ -251,6 +252,16 @@ async fn halfway(broker: &BrokerProcess, seen: &mut Seen) {
         }
     }
     let connection = Connection::connect(&broker.address, "halfway").await.unwrap();
+    let joining = ConsumerGroupHeartbeatRequest {
+        group_id: "assigned".into(),
+        member_id: "one".into(),
+        rebalance_timeout_ms: 60_000,
+        subscribed_topic_names: Some(vec!["small".into()]),
+        topic_partitions: Some(Vec::new()),
+        ..Default::default()
+    };
+    let joined = connection.send(&joining).await.unwrap();
+    assert!(!joined.error_code.is_error(), "{joined:?}");
     waiting.push(tokio::spawn(async move {
         let _ = connection.send_version(&fetch("small", 0, 60_000), 11).await;
         connection

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft::QuorumConfig;
-use state::group::GroupConfig;
+use state::group::{Assignor, GroupConfig};
 use state::transaction::TransactionConfig;
 use storage::SharedLimits;
 
@@ -124,6 +124,12 @@ impl BrokerConfig {
         let group = values.group(&limits);
         if group.min_session_timeout_ms > group.max_session_timeout_ms {
             keep("group.min.session.timeout.ms is larger than group.max.session.timeout.ms".into());
+        }
+        if group.consumer_assignors.is_empty() {
+            keep("group.consumer.assignors names no assignor; say uniform,range".into());
+        }
+        if group.consumer_heartbeat_interval_ms >= group.consumer_session_timeout_ms {
+            keep("group.consumer.heartbeat.interval.ms is not less than group.consumer.session.timeout.ms".into());
         }
         let producer_id_expiration_ms = values.unsigned("producer.id.expiration.ms");
         let topic_values = TopicConfig::default_values(&layers);
@@ -248,6 +254,13 @@ impl Reader<'_> {
 
     fn size(&self, name: &'static str) -> usize {
         usize::try_from(self.integer(name)).unwrap_or(0)
+    }
+
+    fn list(&self, name: &'static str) -> Vec<String> {
+        match self.0.value(name) {
+            Some(Value::List(list)) => list.clone(),
+            other => unreachable!("{name} is a list with a default in the table, not {other:?}"),
+        }
     }
 
     fn int(&self, name: &'static str) -> i32 {
@@ -399,6 +412,14 @@ impl Reader<'_> {
             max_session_timeout_ms: self.int("group.max.session.timeout.ms"),
             initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms"),
             max_size: self.size("group.max.size"),
+            consumer_session_timeout_ms: self.int("group.consumer.session.timeout.ms"),
+            consumer_heartbeat_interval_ms: self.int("group.consumer.heartbeat.interval.ms"),
+            consumer_max_size: self.size("group.consumer.max.size"),
+            consumer_assignors: self
+                .list("group.consumer.assignors")
+                .iter()
+                .filter_map(|name| Assignor::from_name(name))
+                .collect(),
             offset_metadata_max_bytes: self.size("offset.metadata.max.bytes"),
             offsets_retention_ms: self.integer("offsets.retention.minutes").saturating_mul(60_000),
             offsets_retention_check_interval_ms: self.unsigned("offsets.retention.check.interval.ms"),

@@ -115,6 +115,31 @@ pub(crate) static SERVER_KEYS: &[Key] = &[
 /// Consumer groups and what they commit.
 pub(crate) static GROUP_KEYS: &[Key] = &[
     Key::broker(
+        "group.consumer.assignors",
+        List,
+        "uniform,range",
+        "Who divides the partitions of a group of the consumer \
+        protocol. A consumer may wish for any of these; without a wish it is the first.",
+    )
+    .check(Check::EachOneOf(&["uniform", "range"])),
+    Key::broker(
+        "group.consumer.heartbeat.interval.ms",
+        Int,
+        "5000",
+        "How often a member of a group of the consumer protocol \
+        is to be heard of. A member that waits for partitions is told to come sooner.",
+    )
+    .at_least(1),
+    Key::broker("group.consumer.max.size", Int, NO_LIMIT, "Members of one group of the consumer protocol.").at_least(1),
+    Key::broker(
+        "group.consumer.session.timeout.ms",
+        Int,
+        "45000",
+        "Silence after which a member of a group of the consumer \
+        protocol is taken for dead.",
+    )
+    .at_least(1),
+    Key::broker(
         "group.initial.rebalance.delay.ms",
         Int,
         "0",

@@ -10,6 +10,7 @@ use storage::TxnMarker;
 use tokio::sync::oneshot;
 
 use super::partition_for;
+use super::patterns;
 use super::runtime::{self, Coordinator, InTransaction, RecordCodec};
 use crate::broker::Broker;
 use crate::context::Context;
@@ -176,7 +177,7 @@ impl Groups {
                 partition,
                 *broker.clock(),
                 GroupRecords,
-                move || GroupCoordinator::new(config.clone()),
+                move || GroupCoordinator::new(config.clone()).with_patterns(patterns::compile),
                 |machine, now| machine.on_loaded(now),
                 |effect, _, _| match effect {},
             )

@@ -4,6 +4,7 @@ mod admission;
 mod group;
 mod loading;
 mod markers;
+mod patterns;
 mod runtime;
 mod transaction;
 

@@ -23,8 +23,8 @@ pub(crate) async fn handle(context: Context, request: ListGroupsRequest) -> Late
                     response.groups.extend(listed.into_iter().map(|group| ListedGroup {
                         group_id: group.group_id,
                         protocol_type: group.protocol_type,
-                        group_state: group.state.to_string(),
-                        group_type: group.group_type.to_string(),
+                        group_state: group.state.to_owned(),
+                        group_type: group.group_type.to_owned(),
                     }))
                 }
                 Ok(_) => {}

@@ -59,7 +59,8 @@ fn groups(context: &Context, request: OffsetFetchRequest) -> Vec<(OffsetFetchGro
             };
             topics.into_iter().map(topic).collect()
         });
-        return vec![(OffsetFetchGroup { group_id: request.group_id, topics }, Vec::new())];
+        let group = OffsetFetchGroup { group_id: request.group_id, member_id: None, member_epoch: -1, topics };
+        return vec![(group, Vec::new())];
     }
     request.groups.into_iter().map(|group| batched(context, group)).collect()
 }
@@ -88,7 +89,8 @@ fn batched(context: &Context, group: OffsetFetchRequestGroup) -> (OffsetFetchGro
         }
         known
     });
-    (OffsetFetchGroup { group_id: group.group_id, topics }, unknown)
+    let (member_id, member_epoch) = (group.member_id, group.member_epoch);
+    (OffsetFetchGroup { group_id: group.group_id, member_id, member_epoch, topics }, unknown)
 }
 
 async fn fetched(context: &Context, asked: Asked) -> FetchedGroup {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use state::group::{ClassicGroupState, GroupRequest, GroupResponse, ListRequest, OffsetFetchGroup, OffsetFetchRequest};
+use state::group::{GroupRequest, GroupResponse, ListRequest, OffsetFetchGroup, OffsetFetchRequest};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -31,6 +31,8 @@ pub(super) struct GroupView {
 pub(super) struct GroupViews {
     /// How many there are in each state.
     pub(super) states: BTreeMap<&'static str, usize>,
+    /// How many groups of the consumer protocol there are in each state.
+    pub(super) consumer_states: BTreeMap<&'static str, usize>,
     /// By id, as many as are told of.
     pub(super) groups: BTreeMap<String, GroupView>,
     /// Groups beyond the limit.
@@ -39,7 +41,7 @@ pub(super) struct GroupViews {
 
 impl GroupViews {
     pub(super) fn count(&self) -> usize {
-        self.states.values().sum()
+        self.states.values().chain(self.consumer_states.values()).sum()
     }
 }
 
@@ -67,10 +69,9 @@ async fn collect_into(broker: &Arc<Broker>, views: &mut GroupViews) {
     }
     let mut ids = Vec::new();
     for group in listed {
-        *views.states.entry(group.state.name()).or_default() += 1;
-        if group.state != ClassicGroupState::Dead {
-            ids.push(group.group_id);
-        }
+        let states = if group.group_type == CONSUMER { &mut views.consumer_states } else { &mut views.states };
+        *states.entry(group.state).or_default() += 1;
+        ids.push((group.group_id, group.group_type));
     }
     ids.sort_unstable();
     views.left_out = ids.len().saturating_sub(limit);
@@ -79,17 +80,25 @@ async fn collect_into(broker: &Arc<Broker>, views: &mut GroupViews) {
         return;
     }
     let mut asked = Vec::with_capacity(ids.len());
-    for group_id in ids {
-        let describe = submit(broker, &group_id, GroupRequest::Describe(vec![group_id.clone()])).await;
-        let groups = vec![OffsetFetchGroup { group_id: group_id.clone(), topics: None }];
+    for (group_id, group_type) in ids {
+        let named = vec![group_id.clone()];
+        let describe =
+            if group_type == CONSUMER { GroupRequest::ConsumerDescribe(named) } else { GroupRequest::Describe(named) };
+        let describe = submit(broker, &group_id, describe).await;
+        let groups =
+            vec![OffsetFetchGroup { group_id: group_id.clone(), member_id: None, member_epoch: -1, topics: None }];
         let fetch = GroupRequest::OffsetFetch(OffsetFetchRequest { groups, require_stable: false });
         asked.push((describe, submit(broker, &group_id, fetch).await, group_id));
     }
     for (describe, fetch, group_id) in asked {
         let mut view = GroupView::default();
-        if let Some(GroupResponse::Describe(groups)) = answer(describe).await {
-            view.members = groups.iter().map(|group| group.members.len()).sum();
-        }
+        view.members = match answer(describe).await {
+            Some(GroupResponse::Describe(groups)) => groups.iter().map(|group| group.members.len()).sum(),
+            Some(GroupResponse::ConsumerDescribe(groups)) => {
+                groups.iter().flatten().map(|group| group.members.len()).sum()
+            }
+            _ => 0,
+        };
         if let Some(GroupResponse::OffsetFetch(groups)) = answer(fetch).await {
             for topic in groups.into_iter().flat_map(|group| group.topics) {
                 let known = topic.partitions.iter().filter(|partition| partition.committed_offset >= 0);
@@ -100,6 +109,9 @@ async fn collect_into(broker: &Arc<Broker>, views: &mut GroupViews) {
         views.groups.insert(group_id, view);
     }
 }
+
+/// The type of groups of the consumer protocol.
+const CONSUMER: &str = "consumer";
 
 type Asked = Option<oneshot::Receiver<GroupResponse>>;
 

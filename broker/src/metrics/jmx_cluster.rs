@@ -115,6 +115,12 @@ fn write_groups(view: &View<'_>, out: &mut Exposition<'_>) {
         let count = view.groups.states.get(state).copied().unwrap_or(0);
         out.single(&format!("{prefix}{}", state.to_lowercase()), Gauge, "Groups in this state.", count);
     }
+    let name = "kafka_server_group_coordinator_metrics_consumer_group_count";
+    out.family(name, Gauge, "Groups of the consumer protocol in this state.");
+    for state in ["Empty", "Assigning", "Reconciling", "Stable"] {
+        let count = view.groups.consumer_states.get(state).copied().unwrap_or(0);
+        out.sample(name, &[("state", Text(&state.to_lowercase()))], count);
+    }
 }
 
 /// There is one pool of workers for sockets and requests.

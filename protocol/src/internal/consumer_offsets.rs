@@ -36,7 +36,7 @@ versioned! {
     /// Key of a group's latest generation.
     GroupMetadataKey, versions 2..=2;
     {
-        group: String [since 2],
+        group: String,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each is two bytes of version, and then a message in that version. Nobody negotiates here: a reader meets whatever
 //! some broker or client once wrote.
 
+mod consumer_group;
 mod consumer_offsets;
 mod consumer_protocol;
 mod transaction_state;
@@ -11,6 +12,16 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
+pub use consumer_group::{
+    ClassicMemberMetadata, ClassicProtocol, ConsumerGroupCurrentMemberAssignmentKey,
+    ConsumerGroupCurrentMemberAssignmentValue, ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue,
+    ConsumerGroupMetadataKey, ConsumerGroupMetadataValue, ConsumerGroupPartitionMetadata,
+    ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue, ConsumerGroupRegularExpressionKey,
+    ConsumerGroupRegularExpressionValue, ConsumerGroupTargetAssignmentMemberKey,
+    ConsumerGroupTargetAssignmentMemberValue, ConsumerGroupTargetAssignmentMetadataKey,
+    ConsumerGroupTargetAssignmentMetadataValue, ConsumerGroupTopicMetadata, CurrentTopicPartitions,
+    TargetTopicPartition,
+};
 pub use consumer_offsets::{GroupMetadataKey, GroupMetadataValue, MemberMetadata, OffsetCommitKey, OffsetCommitValue};
 pub use consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition};
 pub use transaction_state::{PartitionsSchema, TransactionLogKey, TransactionLogValue};
@@ -101,6 +112,20 @@ all! {
     OffsetCommitValue
     GroupMetadataKey
     GroupMetadataValue
+    ConsumerGroupCurrentMemberAssignmentKey
+    ConsumerGroupCurrentMemberAssignmentValue
+    ConsumerGroupMemberMetadataKey
+    ConsumerGroupMemberMetadataValue
+    ConsumerGroupMetadataKey
+    ConsumerGroupMetadataValue
+    ConsumerGroupPartitionMetadataKey
+    ConsumerGroupPartitionMetadataValue
+    ConsumerGroupRegularExpressionKey
+    ConsumerGroupRegularExpressionValue
+    ConsumerGroupTargetAssignmentMemberKey
+    ConsumerGroupTargetAssignmentMemberValue
+    ConsumerGroupTargetAssignmentMetadataKey
+    ConsumerGroupTargetAssignmentMetadataValue
     ConsumerProtocolSubscription
     ConsumerProtocolAssignment
     TransactionLogKey

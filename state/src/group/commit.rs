@@ -1,13 +1,14 @@
 //! OffsetCommit, TxnOffsetCommit, OffsetDelete: what becomes a record.
 
-use protocol::ErrorCode;
+use protocol::{ErrorCode, Uuid};
 
+use super::consumer::CommitRight;
 use super::record::{GroupRecord, OffsetKey, OffsetValue};
 use super::registry::{GroupEntry, Registry};
 use super::turn::Turn;
 use super::{
-    CommitPartition, CommitTopic, CommitTopicResult, OffsetCommitRequest, OffsetDeleteRequest, OffsetDeleteResponse,
-    TxnOffsetCommitRequest,
+    CommitPartition, CommitTopic, CommitTopicResult, Committer, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetDeleteResponse, TxnOffsetCommitRequest,
 };
 
 /// OffsetCommit. A group that does not exist comes into being with the first record, if nobody claims to be a
@@ -20,13 +21,13 @@ pub(super) fn commit(
     let has_room = groups.has_room_for(&request.group_id, turn.config);
     let entry = groups.get_mut(&request.group_id);
     let checked = match &entry {
-        Some(entry) => entry.classic.validate_commit(&request.committer, false),
+        Some(entry) => entry.validate_commit(&request.committer, false, request.knows_group_id_not_found),
         None if request.committer.generation_id >= 0 && request.knows_group_id_not_found => {
             Err(ErrorCode::GROUP_ID_NOT_FOUND)
         }
         None if request.committer.generation_id >= 0 => Err(ErrorCode::ILLEGAL_GENERATION),
         None if !has_room => Err(ErrorCode::POLICY_VIOLATION),
-        None => Ok(()),
+        None => Ok(CommitRight::All),
     };
     if let Err(error) = checked {
         return fail_all(request.topics, error);
@@ -38,7 +39,10 @@ pub(super) fn commit(
     let retention_ms = request.retention_time_ms.filter(|retention_ms| *retention_ms > 0);
     let expire_timestamp_ms = retention_ms.map(|retention_ms| turn.now.wall_ms.saturating_add(retention_ms));
     let entry = groups.get(&request.group_id);
+    let right = entry.map(|entry| entry.validate_commit(&request.committer, false, request.knows_group_id_not_found));
+    let right = right.and_then(Result::ok).unwrap_or(CommitRight::All);
     store(request.topics, turn, |topic, partition, turn| {
+        right.check(entry.and_then(|entry| entry.topic_id(topic)), partition.partition_index)?;
         let value = value_of(topic, partition, expire_timestamp_ms, turn)?;
         admit(entry, topic, partition, &mut committed, turn)?;
         let key = key_of(&request.group_id, &topic.name, partition.partition_index);
@@ -56,18 +60,20 @@ pub(super) fn commit_in_transaction(
     let entry = groups.get(&request.group_id);
     let checked = match entry {
         _ if request.group_id.is_empty() => Err(ErrorCode::INVALID_GROUP_ID),
-        Some(entry) => entry.classic.validate_commit(&request.committer, true),
+        Some(entry) => entry.validate_commit(&request.committer, true, true),
         None if request.committer.generation_id >= 0 => Err(ErrorCode::ILLEGAL_GENERATION),
         None if !groups.has_room_for(&request.group_id, turn.config) => Err(ErrorCode::POLICY_VIOLATION),
-        None => Ok(()),
+        None => Ok(CommitRight::All),
     };
-    if let Err(error) = checked {
-        return fail_all(request.topics, error);
-    }
+    let right = match checked {
+        Ok(right) => right,
+        Err(error) => return fail_all(request.topics, error),
+    };
     let (producer_id, producer_epoch) = (request.producer_id, request.producer_epoch);
     let mut committed = entry.map_or(0, GroupEntry::offset_count);
     let mut pending = entry.map_or(0, |entry| entry.offsets.pending_len());
     store(request.topics, turn, |topic, partition, turn| {
+        right.check(entry.and_then(|entry| entry.topic_id(topic)), partition.partition_index)?;
         let value = value_of(topic, partition, None, turn)?;
         // Each transaction has a copy of its own, also of an offset that the group has already.
         let index = partition.partition_index;
@@ -166,11 +172,11 @@ pub(super) fn delete(groups: &Registry, request: OffsetDeleteRequest, turn: &mut
         return failed(ErrorCode::INVALID_GROUP_ID);
     }
     let Some(entry) = groups.get(&request.group_id) else { return failed(ErrorCode::GROUP_ID_NOT_FOUND) };
-    if !entry.is_empty_group() && !entry.classic.uses_consumer_protocol() {
+    if !entry.is_empty_group() && !entry.is_of_consumers() {
         // Only a consumer's subscription can be read, so nobody knows what the others still need.
         return failed(ErrorCode::NON_EMPTY_GROUP);
     }
-    let subscribed = entry.classic.subscribed_topics();
+    let subscribed = entry.subscribed_topics();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let is_subscribed = entry.is_subscribed(subscribed.as_ref(), &topic.name);
@@ -210,8 +216,37 @@ pub(super) fn delete_group(groups: &Registry, group_id: &str, turn: &mut Turn<'_
         turn.log(tombstone(group_id, topic, partition));
         turn.totals.offset_deletions += 1;
     }
-    turn.log(GroupRecord::GroupMetadata { group_id: group_id.to_owned(), value: None });
+    log_end(group_id, entry, turn);
     ErrorCode::NONE
+}
+
+/// The records that make the log forget a group, apart from its offsets.
+pub(super) fn log_end(group_id: &str, entry: &GroupEntry, turn: &mut Turn<'_>) {
+    if let Some(group) = &entry.consumer {
+        group.log_end(turn);
+    }
+    turn.log(GroupRecord::GroupMetadata { group_id: group_id.to_owned(), value: None });
+}
+
+impl GroupEntry {
+    /// What may be committed; see the groups of either protocol.
+    fn validate_commit(
+        &self,
+        committer: &Committer,
+        is_transactional: bool,
+        knows_stale_member_epoch: bool,
+    ) -> Result<CommitRight<'_>, ErrorCode> {
+        match &self.consumer {
+            Some(group) => group.validate_commit(committer, is_transactional, knows_stale_member_epoch),
+            None => self.classic.validate_commit(committer, is_transactional).map(|()| CommitRight::All),
+        }
+    }
+
+    /// The id of the topic that is committed for.
+    fn topic_id(&self, topic: &CommitTopic) -> Option<Uuid> {
+        let known = || self.consumer.as_ref().and_then(|group| group.topic_id(&topic.name));
+        if topic.topic_id.is_zero() { known() } else { Some(topic.topic_id) }
+    }
 }
 
 /// The record that makes the log forget an offset.

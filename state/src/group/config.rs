@@ -1,5 +1,7 @@
 //! What an operator may set, and the limits that keep a coordinator's memory bounded.
 
+use super::consumer::Assignor;
+
 /// Settings of one group coordinator; the fields carry Kafka's config keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupConfig {
@@ -13,6 +15,14 @@ pub struct GroupConfig {
     pub new_member_join_timeout_ms: i32,
     /// `group.max.size`: members of one group.
     pub max_size: usize,
+    /// `group.consumer.session.timeout.ms`: silence after which a member of a consumer group is taken for dead.
+    pub consumer_session_timeout_ms: i32,
+    /// `group.consumer.heartbeat.interval.ms`: how often a member of a consumer group is to be heard of.
+    pub consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.max.size`: members of one consumer group.
+    pub consumer_max_size: usize,
+    /// `group.consumer.assignors`: which a member may wish for; the first is taken where nobody has a wish.
+    pub consumer_assignors: Vec<Assignor>,
     /// `offset.metadata.max.bytes`: the metadata string of one committed offset.
     pub offset_metadata_max_bytes: usize,
     /// `offsets.retention.minutes`, in milliseconds.
@@ -33,6 +43,13 @@ pub struct GroupConfig {
     pub max_record_bytes: usize,
 }
 
+impl GroupConfig {
+    /// The assignor of a group whose members have no wish.
+    pub(crate) fn default_assignor(&self) -> Assignor {
+        self.consumer_assignors.first().copied().unwrap_or(Assignor::Uniform)
+    }
+}
+
 impl Default for GroupConfig {
     /// Kafka's defaults, and limits that a 64 MB process survives.
     fn default() -> Self {
@@ -42,6 +59,10 @@ impl Default for GroupConfig {
             initial_rebalance_delay_ms: 3_000,
             new_member_join_timeout_ms: 5 * 60 * 1000,
             max_size: i32::MAX as usize,
+            consumer_session_timeout_ms: 45_000,
+            consumer_heartbeat_interval_ms: 5_000,
+            consumer_max_size: i32::MAX as usize,
+            consumer_assignors: Assignor::ALL.to_vec(),
             offset_metadata_max_bytes: 4096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_interval_ms: 600_000,

@@ -3,15 +3,18 @@
 use bytes::Bytes;
 
 use super::classic::{ClassicGroup, ClassicGroupState};
+use super::consumer::{ConsumerGroup, ConsumerGroupState};
 use super::registry::Registry;
 use super::{DescribedGroup, DescribedMember, GroupCounts, ListRequest, ListedGroup};
 
-/// What Kafka calls the type of the groups here (KIP-848).
+/// What Kafka calls the types of groups (KIP-848).
 const CLASSIC: &str = "classic";
+const CONSUMER: &str = "consumer";
 
-/// Describes a group. One that does not exist is Dead.
+/// Describes a group. One that does not exist, or is of the consumer protocol, is Dead.
 pub(super) fn describe(groups: &Registry, group_id: &str) -> DescribedGroup {
-    let Some(classic) = groups.get(group_id).map(|entry| &entry.classic) else {
+    let Some(classic) = groups.get(group_id).filter(|entry| entry.consumer.is_none()).map(|entry| &entry.classic)
+    else {
         return DescribedGroup {
             group_id: group_id.to_owned(),
             state: ClassicGroupState::Dead,
@@ -47,22 +50,35 @@ fn describe_members(classic: &ClassicGroup, protocol: Option<&str>) -> Vec<Descr
 pub(super) fn list(groups: &Registry, request: &ListRequest) -> Vec<ListedGroup> {
     let matches =
         |filter: &[String], name: &str| filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(name));
-    if !matches(&request.types_filter, CLASSIC) {
-        return Vec::new();
-    }
-    let matching = groups.iter().filter(|(_, entry)| matches(&request.states_filter, entry.classic.state().name()));
-    let listed = matching.map(|(group_id, entry)| ListedGroup {
-        group_id: group_id.to_string(),
-        protocol_type: entry.classic.protocol_type().unwrap_or_default().to_owned(),
-        state: entry.classic.state(),
-        group_type: CLASSIC,
+    let listed = groups.iter().map(|(group_id, entry)| match &entry.consumer {
+        Some(group) => ListedGroup {
+            group_id: group_id.to_string(),
+            protocol_type: CONSUMER.to_owned(),
+            state: group.state().name(),
+            group_type: CONSUMER,
+        },
+        None => ListedGroup {
+            group_id: group_id.to_string(),
+            protocol_type: entry.classic.protocol_type().unwrap_or_default().to_owned(),
+            state: entry.classic.state().name(),
+            group_type: CLASSIC,
+        },
     });
-    listed.collect()
+    let is_wanted = |group: &ListedGroup| {
+        matches(&request.types_filter, group.group_type) && matches(&request.states_filter, group.state)
+    };
+    listed.filter(is_wanted).collect()
 }
 
 pub(super) fn count(groups: &Registry) -> GroupCounts {
     let mut counts = GroupCounts { groups: groups.len(), ..GroupCounts::default() };
     for (_, entry) in groups.iter() {
+        counts.offsets += entry.offsets.committed_len();
+        counts.pending_transactional_offsets += entry.offsets.pending_len();
+        if let Some(group) = &entry.consumer {
+            count_consumers(group, &mut counts);
+            continue;
+        }
         let classic = &entry.classic;
         match classic.state() {
             ClassicGroupState::Empty => counts.groups_empty += 1,
@@ -76,8 +92,17 @@ pub(super) fn count(groups: &Registry) -> GroupCounts {
             counts.parked_requests += usize::from(member.is_awaiting_join()) + usize::from(member.is_awaiting_sync());
         }
         counts.pending_members += classic.pending_member_count();
-        counts.offsets += entry.offsets.committed_len();
-        counts.pending_transactional_offsets += entry.offsets.pending_len();
     }
     counts
+}
+
+fn count_consumers(group: &ConsumerGroup, counts: &mut GroupCounts) {
+    counts.consumer_groups += 1;
+    counts.members += group.member_count();
+    match group.state() {
+        ConsumerGroupState::Empty => counts.consumer_groups_empty += 1,
+        ConsumerGroupState::Assigning => counts.consumer_groups_assigning += 1,
+        ConsumerGroupState::Reconciling => counts.consumer_groups_reconciling += 1,
+        ConsumerGroupState::Stable => counts.consumer_groups_stable += 1,
+    }
 }

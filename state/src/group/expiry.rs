@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::classic::{ClassicGroup, ClassicGroupState};
-use super::commit::tombstone;
+use super::classic::ClassicGroupState;
+use super::commit::{log_end, tombstone};
 use super::config::{SWEEP_GROUPS_PER_STEP, SWEEP_TOMBSTONES_PER_STEP};
-use super::record::{GroupRecord, OffsetValue};
+use super::record::OffsetValue;
 use super::registry::{GroupEntry, Registry};
 use super::turn::Turn;
 
@@ -57,11 +57,10 @@ impl Sweep {
 /// Logs tombstones for a group's expired offsets, and for the group if nobody and nothing is left in it. Returns
 /// false if it stopped because of too many.
 fn sweep_group(group_id: &str, entry: &GroupEntry, max_records: usize, turn: &mut Turn<'_>) -> bool {
-    let classic = &entry.classic;
     let mut all_expired = !entry.offsets.is_pending();
     if entry.offsets.committed_len() > 0 {
-        let Some(age) = Age::of(classic) else { return true };
-        let subscribed = classic.subscribed_topics();
+        let Some(age) = Age::of(entry) else { return true };
+        let subscribed = entry.subscribed_topics();
         for (topic, partitions) in entry.offsets.topics() {
             if entry.is_subscribed(subscribed.as_ref(), topic) {
                 all_expired = false;
@@ -80,8 +79,8 @@ fn sweep_group(group_id: &str, entry: &GroupEntry, max_records: usize, turn: &mu
             }
         }
     }
-    if all_expired && classic.is_deserted() && classic.is_logged() {
-        turn.log(GroupRecord::GroupMetadata { group_id: group_id.to_owned(), value: None });
+    if all_expired && entry.is_deserted() && entry.is_logged() {
+        log_end(group_id, entry, turn);
     }
     true
 }
@@ -96,7 +95,11 @@ enum Age {
 
 impl Age {
     /// `None` where nothing may expire: while members rebalance, and where it is not known what they read.
-    fn of(classic: &ClassicGroup) -> Option<Age> {
+    fn of(entry: &GroupEntry) -> Option<Age> {
+        if entry.consumer.is_some() {
+            return Some(Age::SinceCommit);
+        }
+        let classic = &entry.classic;
         let is_empty = classic.state() == ClassicGroupState::Empty;
         match (classic.protocol_type(), classic.state_timestamp_ms()) {
             // Nobody ever joined: consumers that come and go unseen.

@@ -9,6 +9,11 @@ use super::{FetchedGroup, FetchedPartition, FetchedTopic, OffsetFetchGroup, Part
 /// Answers for one group. One that does not exist has committed nothing; that is no error.
 pub(super) fn fetch(groups: &Registry, request: OffsetFetchGroup, require_stable: bool) -> FetchedGroup {
     let entry = groups.get(&request.group_id);
+    if let Some(group) = entry.and_then(|entry| entry.consumer.as_ref())
+        && let Err(error) = group.validate_fetch(request.member_id.as_deref(), request.member_epoch)
+    {
+        return FetchedGroup { group_id: request.group_id, error, topics: Vec::new() };
+    }
     let topics = match request.topics {
         Some(topics) => topics.into_iter().map(|topic| fetch_topic(entry, topic, require_stable)).collect(),
         None => entry.map_or_else(Vec::new, |entry| fetch_all(entry, require_stable)),

@@ -22,6 +22,7 @@
 mod classic;
 mod commit;
 mod config;
+mod consumer;
 mod describe;
 mod expiry;
 mod fetch;
@@ -42,6 +43,11 @@ use protocol::ErrorCode;
 
 pub use classic::ClassicGroupState;
 pub use config::GroupConfig;
+pub use consumer::{
+    Assignment, Assignor, ClassicMember, ConsumerGroupEpoch, ConsumerGroupState, ConsumerMemberMetadata,
+    ConsumerRecord, CurrentAssignment, MemberState, OwnedPartitions, PatternCompiler, ResolvedPattern, TopicMatcher,
+    Topics,
+};
 pub use record::*;
 pub use record_format::UnknownRecord;
 pub use request::*;
@@ -50,13 +56,15 @@ pub use response::*;
 use crate::machine::{Machine, Now, Output, ReplyTo};
 use classic::{ClassicGroup, join_failed, sync_failed};
 use expiry::Sweep;
-use registry::Registry;
+use registry::{GroupEntry, Registry};
 use turn::Turn;
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Default)]
 pub struct GroupCoordinator {
     config: GroupConfig,
+    /// `None` knows no patterns.
+    compile_pattern: Option<PatternCompiler>,
     groups: Registry,
     /// Groups with pending offsets, by the producer of the transaction.
     open_transactions: BTreeMap<i64, BTreeSet<Arc<str>>>,
@@ -71,6 +79,12 @@ impl GroupCoordinator {
     /// A coordinator that knows nothing yet. Load the log into it, then call [`GroupCoordinator::on_loaded`].
     pub fn new(config: GroupConfig) -> GroupCoordinator {
         GroupCoordinator { config, ..GroupCoordinator::default() }
+    }
+
+    /// Gives the coordinator what understands regular expressions in subscriptions. Without it they are refused.
+    pub fn with_patterns(mut self, compile: PatternCompiler) -> GroupCoordinator {
+        self.compile_pattern = Some(compile);
+        self
     }
 
     /// Takes a record from the log while loading. What cannot be read (a newer Kafka's records, say) is counted and
@@ -88,7 +102,12 @@ impl GroupCoordinator {
     pub fn on_loaded(&mut self, now: Now) {
         let group_ids: Vec<Arc<str>> = self.groups.iter().map(|(id, _)| Arc::clone(id)).collect();
         for group_id in group_ids {
-            self.in_group(now, &group_id, |classic, turn| classic.on_loaded(turn));
+            self.in_entry(now, &group_id, |entry, turn| {
+                entry.classic.on_loaded(turn);
+                if let Some(group) = &mut entry.consumer {
+                    group.on_loaded(turn);
+                }
+            });
         }
         self.sweep.start(now.monotonic_ms, self.config.offsets_retention_check_interval_ms);
     }
@@ -128,9 +147,17 @@ impl GroupCoordinator {
     where
         F: FnOnce(&mut ClassicGroup, &mut Turn<'_>),
     {
+        self.in_entry(now, group_id, |entry, turn| decide(&mut entry.classic, turn))
+    }
+
+    /// The same for a group of either protocol.
+    fn in_entry<F>(&mut self, now: Now, group_id: &str, decide: F) -> Option<Output<Self>>
+    where
+        F: FnOnce(&mut GroupEntry, &mut Turn<'_>),
+    {
         let mut out = Output::default();
         let entry = self.groups.get_mut(group_id)?;
-        decide(&mut entry.classic, &mut Turn { now, config: &self.config, totals: &mut self.totals, out: &mut out });
+        decide(entry, &mut Turn { now, config: &self.config, totals: &mut self.totals, out: &mut out });
         self.groups.settle(group_id);
         Some(out)
     }
@@ -155,7 +182,18 @@ impl GroupCoordinator {
         if request.member_id.is_empty() {
             self.groups.get_or_create(&request.group_id);
         }
-        self.in_group(now, &request.group_id, |classic, turn| classic.join(from, request, turn)).unwrap_or_else(|| {
+        if self.groups.consumer(&request.group_id).is_some_and(|group| !group.is_empty()) {
+            let refused = join_failed(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, &request.member_id);
+            return self.in_all(now, from, |_, _| GroupResponse::Join(refused));
+        }
+        self.in_entry(now, &request.group_id, |entry, turn| {
+            if let Some(group) = &entry.consumer {
+                // Its last consumer has left: it is whoever's comes first.
+                group.log_end(turn);
+            }
+            entry.classic.join(from, request, turn);
+        })
+        .unwrap_or_else(|| {
             let refused = join_failed(ErrorCode::UNKNOWN_MEMBER_ID, &request.member_id);
             self.in_all(now, from, |_, _| GroupResponse::Join(refused))
         })
@@ -233,10 +271,47 @@ impl GroupCoordinator {
         out
     }
 
+    fn consumer_heartbeat(&mut self, now: Now, from: ReplyTo, request: &ConsumerHeartbeatRequest) -> Output<Self> {
+        let mut out = Output::default();
+        let mut turn = Turn { now, config: &self.config, totals: &mut self.totals, out: &mut out };
+        let compile = self.compile_pattern.unwrap_or(|_| Err("there are none here".to_owned()));
+        let response = consumer::consumer_heartbeat(&mut self.groups, request, compile, &mut turn)
+            .unwrap_or_else(consumer::heartbeat_refused);
+        // What the member knows already was committed when it was told.
+        let says_nothing_new = turn.out.records.is_empty()
+            && !response.error.is_error()
+            && response.assignment.is_none()
+            && response.member_epoch == request.member_epoch;
+        let response = GroupResponse::ConsumerHeartbeat(response);
+        if says_nothing_new {
+            turn.reply_now(from, response)
+        } else {
+            turn.reply(from, response)
+        }
+        self.groups.settle(&request.group_id);
+        out
+    }
+
+    fn apply_consumer(&mut self, group_id: &str, record: &ConsumerRecord) {
+        if record.is_tombstone() {
+            let Some(entry) = self.groups.get_mut(group_id) else { return };
+            match (record, &mut entry.consumer) {
+                (ConsumerRecord::Epoch(None), consumer) => *consumer = None,
+                (_, Some(group)) => group.apply(record),
+                (_, None) => {}
+            }
+        } else {
+            self.groups.make_consumer(group_id).apply(record);
+        }
+        self.groups.settle(group_id);
+    }
+
     fn apply_metadata(&mut self, group_id: &str, value: Option<&GroupMetadata>) {
         match value {
             Some(value) => {
-                self.groups.get_or_create(group_id).classic.apply(value);
+                let entry = self.groups.get_or_create(group_id);
+                entry.consumer = None;
+                entry.classic.apply(value);
                 self.groups.settle(group_id);
             }
             None => self.groups.forget_members(group_id),
@@ -292,6 +367,11 @@ impl Machine for GroupCoordinator {
             }),
             GroupRequest::OffsetDelete(request) => self
                 .in_all(now, from, |groups, turn| GroupResponse::OffsetDelete(commit::delete(groups, request, turn))),
+            GroupRequest::ConsumerHeartbeat(request) => self.consumer_heartbeat(now, from, &request),
+            GroupRequest::ConsumerDescribe(group_ids) => self.in_all(now, from, |groups, turn| {
+                let describe = |group_id: &String| consumer::describe(groups, group_id, turn.config);
+                GroupResponse::ConsumerDescribe(group_ids.iter().map(describe).collect())
+            }),
             GroupRequest::Describe(group_ids) => {
                 let described = self.describe(&group_ids);
                 self.in_all(now, from, |_, _| GroupResponse::Describe(described))
@@ -316,7 +396,11 @@ impl Machine for GroupCoordinator {
     fn expire(&mut self, now: Now) -> Output<Self> {
         let mut all = Output::default();
         for group_id in self.groups.due(now.monotonic_ms) {
-            if let Some(out) = self.in_group(now, &group_id, |classic, turn| classic.expire(turn)) {
+            let expired = self.in_entry(now, &group_id, |entry, turn| match &mut entry.consumer {
+                Some(group) => group.expire(turn),
+                None => entry.classic.expire(turn),
+            });
+            if let Some(out) = expired {
                 all.records.extend(out.records);
                 all.replies.extend(out.replies);
             }
@@ -345,6 +429,7 @@ impl Machine for GroupCoordinator {
             }
             GroupRecord::TxnEnd { producer_id, committed } => self.apply_end(*producer_id, *committed),
             GroupRecord::GroupMetadata { group_id, value } => self.apply_metadata(group_id, value.as_ref()),
+            GroupRecord::Consumer { group_id, record } => self.apply_consumer(group_id, record),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::consumer::ConsumerRecord;
+
 /// One record of `__consumer_offsets`.
 ///
 /// Each stands for itself, and only their order matters: a long list of them may be split over several batches.
@@ -38,6 +40,13 @@ pub enum GroupRecord {
         group_id: String,
         /// The group.
         value: Option<GroupMetadata>,
+    },
+    /// A group of the consumer protocol.
+    Consumer {
+        /// The group.
+        group_id: String,
+        /// What about it.
+        record: ConsumerRecord,
     },
 }
 
@@ -119,6 +128,7 @@ impl GroupRecord {
                 offset(key, value)
             }
             GroupRecord::TxnEnd { .. } => 0,
+            GroupRecord::Consumer { group_id, record } => group_id.len() + record.size_bytes(),
             GroupRecord::GroupMetadata { group_id, value } => {
                 group_id.len() + value.as_ref().map_or(0, GroupMetadata::size_bytes)
             }
@@ -130,7 +140,10 @@ impl GroupRecord {
     pub fn producer(&self) -> Option<(i64, i16)> {
         match self {
             GroupRecord::TxnOffsetCommit { producer_id, producer_epoch, .. } => Some((*producer_id, *producer_epoch)),
-            GroupRecord::OffsetCommit { .. } | GroupRecord::TxnEnd { .. } | GroupRecord::GroupMetadata { .. } => None,
+            GroupRecord::OffsetCommit { .. }
+            | GroupRecord::TxnEnd { .. }
+            | GroupRecord::GroupMetadata { .. }
+            | GroupRecord::Consumer { .. } => None,
         }
     }
 }

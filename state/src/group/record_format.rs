@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use protocol::internal::{self, GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue};
 
+use super::consumer::ConsumerRecord;
 use super::record::{GroupMetadata, GroupRecord, MemberMetadata, OffsetKey, OffsetValue};
 
 const OFFSET_KEY_VERSION: i16 = 1;
@@ -27,6 +28,7 @@ impl GroupRecord {
                 let key = GroupMetadataKey { group: group_id.clone() };
                 Some((internal::encode(&key, GROUP_KEY_VERSION), value.as_ref().map(group_value)))
             }
+            GroupRecord::Consumer { group_id, record } => Some(record.encode(group_id)),
             GroupRecord::TxnEnd { .. } => None,
         }
     }
@@ -34,7 +36,7 @@ impl GroupRecord {
     /// Reads key and value; `producer` is the producer id and epoch of the batch if it is transactional.
     ///
     /// # Errors
-    /// [`UnknownRecord`] for kinds of other releases (consumer groups of KIP-848, share groups) and for broken bytes.
+    /// [`UnknownRecord`] for kinds of other releases (share groups and streams groups) and for broken bytes.
     pub fn decode(
         key: &[u8],
         value: Option<&[u8]>,
@@ -57,12 +59,15 @@ impl GroupRecord {
                 let value = value.map(read).transpose()?.map(read_group);
                 Ok(GroupRecord::GroupMetadata { group_id: key.group, value })
             }
-            _ => Err(UnknownRecord),
+            _ => {
+                let (group_id, record) = ConsumerRecord::decode(key, value)?;
+                Ok(GroupRecord::Consumer { group_id, record })
+            }
         }
     }
 }
 
-fn read<V: internal::Versioned>(bytes: &[u8]) -> Result<V, UnknownRecord> {
+pub(super) fn read<V: internal::Versioned>(bytes: &[u8]) -> Result<V, UnknownRecord> {
     internal::decode(Bytes::copy_from_slice(bytes)).map_err(|_| UnknownRecord)
 }
 
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn records_of_other_releases_are_told_apart() {
-        assert_eq!(GroupRecord::decode(b"\0\x03\0\x01g", None, None), Err(UnknownRecord), "a KIP-848 group");
+        assert_eq!(GroupRecord::decode(b"\0\x0b\0\x01g", None, None), Err(UnknownRecord), "a share group");
         assert_eq!(GroupRecord::decode(b"\0", None, None), Err(UnknownRecord));
         assert_eq!(GroupRecord::decode(b"\0\x01\0\x01g", None, None), Err(UnknownRecord), "cut short");
     }

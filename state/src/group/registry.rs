@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use super::GroupConfig;
 use super::classic::{ClassicGroup, ClassicGroupState};
+use super::consumer::ConsumerGroup;
 use super::offsets::GroupOffsets;
 
 /// A group: its members and its offsets.
+///
+/// It is either of the classic protocol or of the consumer protocol; `classic` has no members then.
 pub(crate) struct GroupEntry {
     pub(crate) classic: ClassicGroup,
+    pub(crate) consumer: Option<Box<ConsumerGroup>>,
     pub(crate) offsets: GroupOffsets,
     /// Where the group stands in `Registry::wakes`.
     indexed_wake_ms: Option<u64>,
@@ -21,7 +25,30 @@ pub(crate) struct GroupEntry {
 impl GroupEntry {
     /// Whether Kafka calls it Empty. It may have offsets, and members that were told to come.
     pub(crate) fn is_empty_group(&self) -> bool {
-        self.classic.state() == ClassicGroupState::Empty
+        self.consumer.as_ref().map_or(self.classic.state() == ClassicGroupState::Empty, |group| group.is_empty())
+    }
+
+    /// Whether nobody is in, and nobody was told to come.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.consumer.as_ref().map_or(self.classic.is_deserted(), |group| group.is_empty())
+    }
+
+    /// Whether the log holds something of this group, besides offsets, that tombstones must end.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.consumer.is_some() || self.classic.is_logged()
+    }
+
+    /// Whether members say what they read in a way that can be understood.
+    pub(crate) fn is_of_consumers(&self) -> bool {
+        self.consumer.is_some() || self.classic.uses_consumer_protocol()
+    }
+
+    /// The topics that members read, if they can be known.
+    pub(crate) fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
+        match &self.consumer {
+            Some(group) => Some(group.subscribed_topics()),
+            None => self.classic.subscribed_topics(),
+        }
     }
 
     /// Committed and pending offsets.
@@ -29,15 +56,19 @@ impl GroupEntry {
         self.offsets.committed_len() + self.offsets.pending_len()
     }
 
-    /// Whether members read a topic, given [`ClassicGroup::subscribed_topics`]. If a consumer's subscription cannot
+    /// Whether members read a topic, given [`GroupEntry::subscribed_topics`]. If a consumer's subscription cannot
     /// be read, it may read anything.
     pub(crate) fn is_subscribed(&self, subscribed: Option<&BTreeSet<String>>, topic: &str) -> bool {
-        subscribed.map_or_else(|| self.classic.uses_consumer_protocol(), |topics| topics.contains(topic))
+        subscribed.map_or_else(|| self.is_of_consumers(), |topics| topics.contains(topic))
     }
 
     /// Whether nothing is left that anybody could ask for, and the log knows of nothing either.
     fn is_forgotten(&self) -> bool {
-        self.classic.is_deserted() && !self.classic.is_logged() && self.offsets.is_empty()
+        let members_are = match &self.consumer {
+            Some(group) => group.is_forgotten(),
+            None => self.classic.is_deserted() && !self.classic.is_logged(),
+        };
+        members_are && self.offsets.is_empty()
     }
 }
 
@@ -85,7 +116,8 @@ impl Registry {
             let id: Arc<str> = Arc::from(group_id);
             let classic = ClassicGroup::new(Arc::clone(&id));
             let offsets = GroupOffsets::default();
-            self.groups.insert(id, GroupEntry { classic, offsets, indexed_wake_ms: None, counted_members: 0 });
+            self.groups
+                .insert(id, GroupEntry { classic, consumer: None, offsets, indexed_wake_ms: None, counted_members: 0 });
         }
         self.groups.get_mut(group_id).expect("it was there, or has just been put there")
     }
@@ -101,11 +133,13 @@ impl Registry {
         let (id, is_forgotten) = (Arc::clone(id), entry.is_forgotten());
         let Some(entry) = self.groups.get_mut(group_id) else { return };
 
-        let members = entry.classic.member_count();
+        let consumers = entry.consumer.as_ref().map_or(0, |group| group.member_count());
+        let members = entry.classic.member_count() + consumers;
         self.member_count = self.member_count - entry.counted_members + members;
         entry.counted_members = members;
 
-        let wake_ms = if is_forgotten { None } else { entry.classic.wake_ms() };
+        let consumer_wake_ms = entry.consumer.as_ref().and_then(|group| group.wake_ms());
+        let wake_ms = entry.classic.wake_ms().into_iter().chain(consumer_wake_ms).min().filter(|_| !is_forgotten);
         if wake_ms != entry.indexed_wake_ms {
             if let Some(old_ms) = entry.indexed_wake_ms.take() {
                 self.wakes.remove(&(old_ms, Arc::clone(&id)));
@@ -127,6 +161,21 @@ impl Registry {
             self.get_or_create(group_id).classic = ClassicGroup::new(id);
             self.settle(group_id);
         }
+    }
+
+    /// The group, if it is one of the consumer protocol.
+    pub(crate) fn consumer(&self, group_id: &str) -> Option<&ConsumerGroup> {
+        self.groups.get(group_id)?.consumer.as_deref()
+    }
+
+    /// The group as one of the consumer protocol, which it becomes if it is not: a record of one is in the log.
+    pub(crate) fn make_consumer(&mut self, group_id: &str) -> &mut ConsumerGroup {
+        let id: Arc<str> = Arc::from(group_id);
+        let entry = self.get_or_create(group_id);
+        if entry.consumer.is_none() {
+            entry.classic = ClassicGroup::new(Arc::clone(&id));
+        }
+        entry.consumer.get_or_insert_with(|| Box::new(ConsumerGroup::new(id)))
     }
 
     /// The earliest moment at which a group may have something to do.

@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use protocol::Uuid;
 
+use super::consumer::Topics;
+
 /// One request to the coordinator of a partition of `__consumer_offsets`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupRequest {
@@ -25,6 +27,10 @@ pub enum GroupRequest {
     OffsetFetch(OffsetFetchRequest),
     /// OffsetDelete.
     OffsetDelete(OffsetDeleteRequest),
+    /// ConsumerGroupHeartbeat. Answered at once.
+    ConsumerHeartbeat(Box<ConsumerHeartbeatRequest>),
+    /// ConsumerGroupDescribe: the group ids.
+    ConsumerDescribe(Vec<String>),
     /// DescribeGroups: the group ids.
     Describe(Vec<String>),
     /// ListGroups.
@@ -119,10 +125,44 @@ pub struct LeavingMember {
     pub reason: Option<String>,
 }
 
+/// ConsumerGroupHeartbeat (KIP-848). The handler has checked what can be said without looking at the group. What is
+/// `None` has not changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerHeartbeatRequest {
+    /// The group.
+    pub group_id: String,
+    /// Empty only in version 0, of a member that has no id yet.
+    pub member_id: String,
+    /// The id to give to a member that has none, drawn by the caller.
+    pub fresh_member_id: String,
+    /// 0 joins, −1 leaves, −2 leaves for now as a static member.
+    pub member_epoch: i32,
+    /// Names a static member.
+    pub instance_id: Option<String>,
+    /// Where the member stands.
+    pub rack_id: Option<String>,
+    /// How long it may take to give partitions back.
+    pub rebalance_timeout_ms: Option<i32>,
+    /// Topics by name.
+    pub subscribed_topic_names: Option<Vec<String>>,
+    /// Topics by a regular expression (version 1 and up); empty for none.
+    pub subscribed_topic_regex: Option<String>,
+    /// The assignor that it would like; one of those that are configured.
+    pub server_assignor: Option<String>,
+    /// What it reads.
+    pub owned_partitions: Option<Vec<(Uuid, Vec<i32>)>>,
+    /// The client id of the request header, empty if it had none.
+    pub client_id: String,
+    /// Where the client connects from, as Kafka prints it: `/192.0.2.1`.
+    pub client_host: String,
+    /// The topics there are.
+    pub topics: Topics,
+}
+
 /// Who commits: a member in a generation, or (generation -1, no member) somebody outside the group protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committer {
-    /// -1 when the group protocol is not used.
+    /// Or the member's epoch; -1 when the group protocol is not used.
     pub generation_id: i32,
     /// Empty when the group protocol is not used.
     pub member_id: String,
@@ -140,7 +180,7 @@ pub struct OffsetCommitRequest {
     /// How long to keep the offsets (versions 2 to 4). `None`, 0 and below mean the coordinator's own retention.
     pub retention_time_ms: Option<i64>,
     /// Whether the client understands GROUP_ID_NOT_FOUND for a group that does not exist (version 9 and up);
-    /// older ones get ILLEGAL_GENERATION.
+    /// older ones get ILLEGAL_GENERATION. It understands STALE_MEMBER_EPOCH then, too.
     pub knows_group_id_not_found: bool,
     /// What is committed.
     pub topics: Vec<CommitTopic>,
@@ -201,6 +241,10 @@ pub struct OffsetFetchRequest {
 pub struct OffsetFetchGroup {
     /// The group.
     pub group_id: String,
+    /// The member that asks (version 9 and up); `None` for an administrator.
+    pub member_id: Option<String>,
+    /// Its epoch, -1 if the group protocol is not used.
+    pub member_epoch: i32,
     /// `None` asks for everything the group has committed.
     pub topics: Option<Vec<PartitionsOfTopic>>,
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use protocol::{ErrorCode, Uuid};
 
 use super::classic::ClassicGroupState;
+use super::consumer::{Assignment, Assignor, ConsumerGroupState, ConsumerMemberMetadata};
 
 /// The answer to the request of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,11 @@ pub enum GroupResponse {
     OffsetFetch(Vec<FetchedGroup>),
     /// OffsetDelete.
     OffsetDelete(OffsetDeleteResponse),
+    /// ConsumerGroupHeartbeat.
+    ConsumerHeartbeat(ConsumerHeartbeatResponse),
+    /// ConsumerGroupDescribe: one entry for each group asked for, in their order. `None` for one that is not there, or
+    /// not of the consumer protocol.
+    ConsumerDescribe(Vec<Option<DescribedConsumerGroup>>),
     /// DescribeGroups: one entry for each group asked for, in their order.
     Describe(Vec<DescribedGroup>),
     /// ListGroups.
@@ -169,12 +175,61 @@ pub struct OffsetDeleteResponse {
     pub topics: Vec<(String, Vec<(i32, ErrorCode)>)>,
 }
 
+/// ConsumerGroupHeartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerHeartbeatResponse {
+    /// NONE, or why it was refused.
+    pub error: ErrorCode,
+    /// The same for people.
+    pub error_message: Option<String>,
+    /// The member's id.
+    pub member_id: Option<String>,
+    /// The epoch that it is at now.
+    pub member_epoch: i32,
+    /// When to be heard of again. Sooner than configured while the member waits for partitions.
+    pub heartbeat_interval_ms: i32,
+    /// What it may read; `None` if it knows.
+    pub assignment: Option<Assignment>,
+}
+
+/// ConsumerGroupDescribe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumerGroup {
+    /// The group.
+    pub group_id: String,
+    /// Where it stands.
+    pub state: ConsumerGroupState,
+    /// Its epoch.
+    pub epoch: i32,
+    /// The epoch that the target assignment is for.
+    pub assignment_epoch: i32,
+    /// Who made it.
+    pub assignor: Assignor,
+    /// The members.
+    pub members: Vec<DescribedConsumer>,
+}
+
+/// A member of a consumer group, as an administrator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumer {
+    /// The member.
+    pub member_id: String,
+    /// The epoch it is at.
+    pub member_epoch: i32,
+    /// Who it is and what it wants to read.
+    pub metadata: ConsumerMemberMetadata,
+    /// What it may read.
+    pub assignment: Assignment,
+    /// What it shall have in the end.
+    pub target_assignment: Assignment,
+}
+
 /// DescribeGroups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DescribedGroup {
     /// The group.
     pub group_id: String,
-    /// `Dead` exactly when there is no such group. (Version 6 also says GROUP_ID_NOT_FOUND then.)
+    /// `Dead` exactly when there is no such group of the classic protocol. (Version 6 also says GROUP_ID_NOT_FOUND then.)
     pub state: ClassicGroupState,
     /// Empty if none.
     pub protocol_type: String,
@@ -208,9 +263,9 @@ pub struct ListedGroup {
     pub group_id: String,
     /// Empty if none.
     pub protocol_type: String,
-    /// Its state.
-    pub state: ClassicGroupState,
-    /// `classic`, as Kafka writes a group type.
+    /// The name of its state.
+    pub state: &'static str,
+    /// `classic` or `consumer`, as Kafka writes a group type.
     pub group_type: &'static str,
 }
 
@@ -227,6 +282,16 @@ pub struct GroupCounts {
     pub groups_completing_rebalance: usize,
     /// Groups in state Stable.
     pub groups_stable: usize,
+    /// Groups of the consumer protocol, in whichever state; they are among all groups.
+    pub consumer_groups: usize,
+    /// Groups of the consumer protocol without members.
+    pub consumer_groups_empty: usize,
+    /// Groups of the consumer protocol whose target assignment is out of date.
+    pub consumer_groups_assigning: usize,
+    /// Groups of the consumer protocol with members on their way.
+    pub consumer_groups_reconciling: usize,
+    /// Groups of the consumer protocol where everybody has what they shall have.
+    pub consumer_groups_stable: usize,
     /// Members of all groups.
     pub members: usize,
     /// Member ids handed out and not yet used.
@@ -250,6 +315,8 @@ pub struct GroupTotals {
     pub offset_deletions: u64,
     /// Rebalances that ended with an assignment.
     pub completed_rebalances: u64,
+    /// Times that a consumer group's epoch was raised (`consumer-group-rebalance-count`).
+    pub consumer_rebalances: u64,
     /// Members removed because they were silent or late.
     pub expired_members: u64,
 }

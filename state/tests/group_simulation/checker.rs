@@ -84,6 +84,7 @@ impl Checker {
                 self.check_tombstone(key, now, cause, machine);
                 self.tombstones.push((position, key.clone()));
             }
+            GroupRecord::Consumer { .. } => panic!("nobody here speaks the consumer protocol: {record:?}"),
             GroupRecord::TxnEnd { producer_id, committed } => self.markers.push((position, *producer_id, *committed)),
             GroupRecord::GroupMetadata { group_id, value: None } => {
                 let by_request = matches!(cause, Some(GroupRequest::DeleteGroups(ids)) if ids.contains(group_id));

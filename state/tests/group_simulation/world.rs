@@ -555,6 +555,11 @@ fn fetch_all(require_stable: bool) -> GroupRequest {
         topic_id: Uuid::ZERO,
         partition_indexes: (0..PARTITIONS).collect(),
     });
-    let groups = GROUPS.map(|group| OffsetFetchGroup { group_id: group.to_owned(), topics: Some(topics.to_vec()) });
+    let groups = GROUPS.map(|group| OffsetFetchGroup {
+        group_id: group.to_owned(),
+        member_id: None,
+        member_epoch: -1,
+        topics: Some(topics.to_vec()),
+    });
     GroupRequest::OffsetFetch(OffsetFetchRequest { groups: groups.to_vec(), require_stable })
 }

@@ -1,11 +1,13 @@
 //! The coordinator under a shell that appends in memory: one concern per file.
 
+mod consumers;
 mod join;
 mod limits;
 mod membership;
 mod offsets;
 mod reload;
 mod retention;
+mod settling;
 mod static_members;
 mod transactions;
 
@@ -86,7 +88,7 @@ impl Shell {
 
     /// What a new coordinator makes of the log.
     fn reload(&mut self) {
-        self.machine = GroupCoordinator::new(self.config.clone());
+        self.machine = GroupCoordinator::new(self.config.clone()).with_patterns(consumers::prefix);
         for record in &self.log {
             self.machine.apply(record);
         }
@@ -171,7 +173,7 @@ impl Shell {
 
     fn fetch(&mut self, group_id: &str, topic: &str, partition: i32, require_stable: bool) -> (i64, ErrorCode) {
         let topics = Some(vec![partitions(topic, &[partition])]);
-        let groups = vec![OffsetFetchGroup { group_id: group_id.into(), topics }];
+        let groups = vec![OffsetFetchGroup { group_id: group_id.into(), member_id: None, member_epoch: -1, topics }];
         match self.ask(GroupRequest::OffsetFetch(OffsetFetchRequest { groups, require_stable })) {
             GroupResponse::OffsetFetch(groups) => {
                 let fetched = &groups[0].topics[0].partitions[0];

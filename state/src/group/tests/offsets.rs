@@ -76,7 +76,12 @@ fn all_or_some_offsets_are_fetched() {
     let mut shell = Shell::new();
     shell.commit(commit("s", "t", 3, 30));
     shell.commit(commit("s", "u", 0, 7));
-    let fetch = |group_id: &str, topics| OffsetFetchGroup { group_id: group_id.into(), topics };
+    let fetch = |group_id: &str, topics| OffsetFetchGroup {
+        group_id: group_id.into(),
+        member_id: None,
+        member_epoch: -1,
+        topics,
+    };
     let groups = vec![fetch("s", None), fetch("s", Some(vec![partitions("t", &[3, 4])])), fetch("none", None)];
     let request = OffsetFetchRequest { groups, require_stable: true };
     let GroupResponse::OffsetFetch(groups) = shell.ask(GroupRequest::OffsetFetch(request)) else { panic!() };
