@@ -75,7 +75,7 @@ pub(crate) async fn compare(options: &Options) -> Outcome<()> {
     let ottla = prepare(options, &rows)?;
     fs::create_dir_all(&options.out)?;
     let scratch = tempfile::tempdir_in(&options.out)?;
-    eprintln!("about {:.0} minutes", estimate(options, &rows).as_secs_f64() / 60.0);
+    eprintln!("about {:.0} minutes", (estimate(options, &rows).as_secs_f64() / 60.0).ceil());
     let mut report = Report {
         setting: Setting {
             machine: describe(scratch.path())?,

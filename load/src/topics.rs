@@ -11,11 +11,12 @@ use protocol::messages::create_topics::{
 };
 use protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse};
 
+use crate::routes::has_moved;
 use crate::workload::{LoadError, NewTopic, Topics};
 
 const TIMEOUT_MS: i32 = 30_000;
 /// How long a new topic may take until every partition has a leader.
-const LEADERS_PATIENCE: Duration = Duration::from_secs(30);
+const LEADERS_PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The topics as they are, and which of them this run has made.
@@ -78,9 +79,7 @@ async fn find_all(cluster: &Cluster, wanted: &Topics, prepared: &mut Prepared) -
             }
         }
         let topic = with_leaders(cluster, name).await?;
-        // The metadata may name a leader before the leader knows; who answers this does.
-        let places: Vec<_> = topic.all_partitions().collect();
-        list_offsets(cluster, &places, StartOffset::Latest).await?;
+        until_led(cluster, &topic).await?;
         prepared.topics.push(topic);
     }
     Ok(())
@@ -140,6 +139,22 @@ async fn with_leaders(cluster: &Cluster, name: &str) -> Result<Arc<TopicMetadata
             return Err(failure);
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// The metadata may name leaders before they know, which with thousands of partitions takes longer than a client's own
+/// retries; who answers this knows.
+async fn until_led(cluster: &Cluster, topic: &TopicMetadata) -> Result<(), LoadError> {
+    let places: Vec<_> = topic.all_partitions().collect();
+    let begun = Instant::now();
+    loop {
+        match list_offsets(cluster, &places, StartOffset::Latest).await {
+            Ok(_) => return Ok(()),
+            Err(failure) if begun.elapsed() > LEADERS_PATIENCE || !failure.code().is_some_and(has_moved) => {
+                return Err(failure.into());
+            }
+            Err(_) => tokio::time::sleep(LOOK_INTERVAL).await,
+        }
     }
 }
 

@@ -19,7 +19,7 @@ const FEW_CONNECTIONS: usize = 4;
 /// Apache Kafka refuses to make more than 9,999 partitions in one go; where there are more, there are several topics.
 const TOPIC_PARTITIONS_MAX: i32 = 5000;
 /// For a partition's first batch, which makes its files: the warm-up is to reach every partition.
-const FIRST_TOUCH: Duration = Duration::from_millis(1);
+const FIRST_TOUCH: Duration = Duration::from_millis(2);
 
 pub(super) fn rows(seconds: f64) -> Vec<Row> {
     let over_partitions = PARTITIONS.into_iter().map(|partitions| partitions_row(partitions, seconds));
