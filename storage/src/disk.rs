@@ -54,6 +54,11 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// Maps a range that lies within the file, for reading. The range must not be cut off while the map lives.
     fn map(&self, position: u64, length: usize) -> io::Result<Bytes>;
+    /// Maps a range, as [`DiskFile::map`] does, if all of it is in memory already, without looking at any of it: for
+    /// whoever sends it on, and needs the file for that. Some files cannot be sent.
+    fn map_to_send(&self, _position: u64, _length: usize) -> io::Result<Option<(Bytes, Arc<File>)>> {
+        Ok(None)
+    }
     /// Makes its content durable.
     fn sync(&self) -> io::Result<()>;
     /// Reserves room behind the end without changing the length, so that appending needs no allocation.
@@ -67,7 +72,7 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
 pub struct OsDisk;
 
 #[derive(Debug)]
-struct OsFile(File);
+struct OsFile(Arc<File>);
 
 impl Disk for OsDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -89,7 +94,7 @@ impl Disk for OsDisk {
 
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?;
-        Ok(Arc::new(OsFile(file)))
+        Ok(Arc::new(OsFile(Arc::new(file))))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -155,6 +160,11 @@ impl DiskFile for OsFile {
 
     fn map(&self, position: u64, length: usize) -> io::Result<Bytes> {
         map::map_range(&self.0, position, length)
+    }
+
+    fn map_to_send(&self, position: u64, length: usize) -> io::Result<Option<(Bytes, Arc<File>)>> {
+        let map = map::map_resident(&self.0, position, length)?;
+        Ok(map.map(|map| (map, Arc::clone(&self.0))))
     }
 
     fn sync(&self) -> io::Result<()> {

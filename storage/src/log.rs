@@ -26,7 +26,7 @@ use crate::restart::Restarts;
 use crate::segment::{ReadRange, Segment};
 use crate::tail_cache::{Tail, TailCache};
 use crate::transactions::Unstable;
-use crate::window::WindowBudget;
+use crate::window::{SEND_MIN_BYTES, WindowBudget, window_to_send};
 use crate::{partition_metadata, recovery};
 
 /// What the logs of one directory share.
@@ -328,6 +328,34 @@ impl PartitionLog {
         upper_bound: i64,
         at_least_one: bool,
     ) -> Result<ReadBatches, ReadError> {
+        self.read_with(ReadRange { offset, max_bytes, upper_bound, at_least_one }, Self::read_files)
+    }
+
+    /// The same for whoever sends the batches on and does not look at them: what the page cache has of them comes as
+    /// bytes that nobody has touched yet, and [`crate::file_behind`] knows where they stand.
+    ///
+    /// # Errors
+    /// As [`PartitionLog::read`].
+    pub fn read_to_send(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        upper_bound: i64,
+        at_least_one: bool,
+    ) -> Result<ReadBatches, ReadError> {
+        let wanted = ReadRange { offset, max_bytes, upper_bound, at_least_one };
+        self.read_with(wanted, |log, wanted| match log.window_to_send(wanted)? {
+            Some(window) => Ok(ReadBatches { chunks: vec![window] }),
+            None => log.read_files(wanted),
+        })
+    }
+
+    fn read_with(
+        &self,
+        wanted: ReadRange,
+        read_files: impl Fn(&PartitionLog, ReadRange) -> Result<ReadBatches, StorageError>,
+    ) -> Result<ReadBatches, ReadError> {
+        let ReadRange { offset, max_bytes, upper_bound, at_least_one } = wanted;
         // The end first: a start that moves meanwhile only makes the answer OutOfRange.
         let (end, start) = (self.log_end_offset(), self.log_start_offset());
         if self.closed.load(Ordering::Acquire) {
@@ -343,7 +371,7 @@ impl PartitionLog {
         if let Some(chunks) = self.tail.read(offset, max_bytes, upper_bound, at_least_one) {
             return Ok(ReadBatches { chunks });
         }
-        let read = self.read_files(ReadRange { offset, max_bytes, upper_bound, at_least_one });
+        let read = read_files(self, ReadRange { upper_bound, ..wanted });
         // Files may have gone while they were read, or be another topic's of the same name by now.
         if self.closed.load(Ordering::Acquire) {
             return Err(ReadError::Closed);
@@ -353,6 +381,22 @@ impl PartitionLog {
             return Err(ReadError::OutOfRange { offset, start, end });
         }
         Ok(read?)
+    }
+
+    /// What is wanted of the segment that holds it, if it is much and in the page cache.
+    fn window_to_send(&self, wanted: ReadRange) -> Result<Option<Bytes>, StorageError> {
+        if (wanted.max_bytes as u64) < SEND_MIN_BYTES {
+            return Ok(None);
+        }
+        let segments = self.segments();
+        let place = segments.partition_point(|segment| segment.base_offset() <= wanted.offset);
+        let Some(segment) = place.checked_sub(1).map(|place| &segments[place]) else { return Ok(None) };
+        match segment.locate(&*self.shared.disk, wanted)? {
+            Some((file, range)) if range.end - range.start >= SEND_MIN_BYTES => {
+                window_to_send(&*file, range).map_err(StorageError::io("read", segment.path()))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn read_files(&self, wanted: ReadRange) -> Result<ReadBatches, StorageError> {

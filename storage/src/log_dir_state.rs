@@ -4,6 +4,7 @@
 //! first failure, of whichever file or directory, stops the whole directory for good: nothing is flushed again, nothing
 //! is acknowledged, and a restart finds out what is on the disk. What was durable before can be read on.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -136,6 +137,9 @@ impl DiskFile for WatchedFile {
     }
     fn map(&self, position: u64, length: usize) -> io::Result<Bytes> {
         self.file.map(position, length)
+    }
+    fn map_to_send(&self, position: u64, length: usize) -> io::Result<Option<(Bytes, Arc<File>)>> {
+        self.file.map_to_send(position, length)
     }
     fn sync(&self) -> io::Result<()> {
         self.state.flush(&self.path, || self.file.sync())

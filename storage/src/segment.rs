@@ -1,5 +1,6 @@
 //! A part of a log: one `.log` file and its indexes.
 
+mod locate;
 mod names;
 mod read;
 

@@ -57,6 +57,8 @@ pub(crate) struct BrokerConfig {
     pub(crate) limits: Limits,
 
     pub(crate) socket_request_max_bytes: usize,
+    /// `None` leaves it to the kernel.
+    pub(crate) socket_send_buffer_bytes: Option<usize>,
     /// `Duration::MAX` keeps idle connections for ever.
     pub(crate) connections_max_idle: Duration,
     pub(crate) max_connections: usize,
@@ -142,6 +144,7 @@ impl BrokerConfig {
             data_dir,
             limits: limits.clone(),
             socket_request_max_bytes: values.size("socket.request.max.bytes"),
+            socket_send_buffer_bytes: usize::try_from(values.integer("socket.send.buffer.bytes")).ok(),
             connections_max_idle: values.duration("connections.max.idle.ms").unwrap_or(Duration::MAX),
             max_connections: values.size("max.connections"),
             max_connections_per_ip: values.size("max.connections.per.ip"),

@@ -110,6 +110,14 @@ pub(crate) static SERVER_KEYS: &[Key] = &[
     )
     .at_least(1)
     .sized_by_memory(),
+    Key::broker(
+        "socket.send.buffer.bytes",
+        Int,
+        "102400",
+        "Bytes of answers that the kernel takes for a client that has not read them yet (SO_SNDBUF). -1 leaves the size to \
+        the kernel, which may take megabytes: of use to clients that are far away.",
+    )
+    .at_least(-1),
 ];
 
 /// Consumer groups and what they commit.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::records::{Codec, batches};
-use storage::{AbortedTransaction, ReadError};
+use storage::{AbortedTransaction, PartitionLog, ReadError};
 
 use super::Partition;
 use crate::clock::wall_ms;
@@ -112,7 +112,10 @@ fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: b
     }
     let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
     let upper_bound = if limits.read_committed { slice.last_stable_offset } else { slice.high_watermark };
-    match partition.log.read(wanted.fetch_offset, max_bytes, upper_bound, at_least_one) {
+    // Those that do not know zstd need somebody to look for it, and the aborted transactions are looked up by the batches.
+    let is_passed_on = limits.allow_zstd && !limits.read_committed;
+    let read = if is_passed_on { PartitionLog::read_to_send } else { PartitionLog::read };
+    match read(&partition.log, wanted.fetch_offset, max_bytes, upper_bound, at_least_one) {
         Ok(read) => slice.chunks = read.chunks,
         Err(ReadError::OutOfRange { .. }) => return failed(ErrorCode::OFFSET_OUT_OF_RANGE),
         Err(error) => return failed(read_code(partition, &error)),

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
+
+use super::send::Sink;
 
 /// An answer on its way: the chunks of an encoded frame; empty for a request that gets none.
 pub(crate) type Answer = Vec<Bytes>;
@@ -39,7 +40,7 @@ pub(crate) struct Answers<W> {
     deadline: Option<Instant>,
 }
 
-impl<W: AsyncWrite + Unpin> Answers<W> {
+impl<W: Sink> Answers<W> {
     pub(crate) fn new(stream: W, patience: Duration) -> Answers<W> {
         Answers { stream, patience, queue: VecDeque::new(), out: Chunks::default(), deadline: None }
     }
@@ -76,9 +77,12 @@ impl<W: AsyncWrite + Unpin> Answers<W> {
             self.gather();
             while !self.out.chunks.is_empty() {
                 let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.patience);
-                match timeout_at(deadline, self.stream.write_buf(&mut self.out)).await {
+                match timeout_at(deadline, self.stream.send(&self.out.chunks)).await {
                     Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(Ok(_)) => self.deadline = None,
+                    Ok(Ok(sent)) => {
+                        self.out.advance(sent);
+                        self.deadline = None;
+                    }
                     Ok(Err(error)) => return Err(error),
                     Err(_) => return Err(io::ErrorKind::TimedOut.into()),
                 }
@@ -128,15 +132,6 @@ impl Buf for Chunks {
 
     fn chunk(&self) -> &[u8] {
         self.chunks.front().map_or(&[], |chunk| chunk)
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(chunk);
-            count += 1;
-        }
-        count
     }
 
     fn advance(&mut self, mut count: usize) {

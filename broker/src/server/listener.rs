@@ -93,7 +93,11 @@ pub(crate) async fn serve(broker: Arc<Broker>, bound: BoundListener, mut stop: w
             continue;
         };
         TRAFFIC.accepted.add(1);
-        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+        let socket = socket2::SockRef::from(&stream);
+        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+        if let Some(bytes) = broker.config().socket_send_buffer_bytes {
+            let _ = socket.set_send_buffer_size(bytes);
+        }
         let broker = Arc::clone(&broker);
         let listener = Arc::clone(&bound.listener);
         let stop = stop.clone();

@@ -4,6 +4,7 @@ mod answers;
 mod connection;
 mod frame_reader;
 mod listener;
+mod send;
 mod sniff;
 
 pub(crate) use connection::ConnectionInfo;

@@ -52,6 +52,17 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// The header of the batch that starts `bytes`, which need not have the rest of it, and how many bytes the whole
+    /// batch has. What the header does not hold must not be asked of it.
+    ///
+    /// # Errors
+    /// As [`Batch::parse`]; [`BatchError::Truncated`] when the header itself is cut short.
+    pub fn parse_header(bytes: &'a [u8]) -> Result<(Batch<'a>, usize), BatchError> {
+        let size_bytes = whole_size(bytes)?;
+        let header = bytes.get(..HEADER_LEN).ok_or(BatchError::Truncated { needed: HEADER_LEN })?;
+        Ok((Batch { bytes: header }, size_bytes))
+    }
+
     /// The whole batch, header included.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes

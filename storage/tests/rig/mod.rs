@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part")]
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -183,6 +184,11 @@ impl DiskFile for RigFile {
         self.plan.moved.fetch_add(length as u64, Ordering::Relaxed);
         self.count_read(length);
         self.file.map(position, length)
+    }
+
+    fn map_to_send(&self, position: u64, length: usize) -> io::Result<Option<(Bytes, Arc<File>)>> {
+        self.count_read(length);
+        self.file.map_to_send(position, length)
     }
     fn sync(&self) -> io::Result<()> {
         self.plan.syncs.fetch_add(1, Ordering::Relaxed);
