@@ -351,6 +351,15 @@ const KNOWN: &[Known] = &[
         reason: "a duplicate is answered like its original",
     },
     Known {
+        place: "transactions: ",
+        api: "Produce",
+        versions: ALL,
+        path: "log_append_time_ms",
+        kafka: "<above 0>",
+        ottla: "-1",
+        reason: "a duplicate is answered like its original",
+    },
+    Known {
         place: "produce: a producer epoch of -1",
         api: "Produce",
         versions: ALL,

@@ -74,7 +74,9 @@ fn leaf(tree: &mut Tree, name: &str, scope: &mut Scope<'_>) {
         | "log_append_time_ms"
         | "session_id"
         | "last_fetch_timestamp"
-        | "last_caught_up_timestamp" => sign(&text),
+        | "last_caught_up_timestamp"
+        | "last_timestamp"
+        | "transaction_start_time_ms" => sign(&text),
         // A slow start costs Kafka's quorum elections, each of which is an epoch.
         "high_watermark" | "log_end_offset" | "leader_epoch" if scope.is_quorum => sign(&text),
         "producer_id" if text != "-1" => Tree::atom("<id>"),

@@ -12,11 +12,12 @@ pub(crate) async fn handle(context: Context, request: DescribeProducersRequest) 
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
         for partition_index in topic.partition_indexes {
-            let (error_code, active_producers) = match producers(&context, &topic.name, partition_index).await {
-                Ok(producers) => (ErrorCode::NONE, producers),
-                Err(code) => (code, Vec::new()),
-            };
-            partitions.push(PartitionResponse { partition_index, error_code, active_producers, ..Default::default() });
+            let (error_code, error_message, active_producers) =
+                match producers(&context, &topic.name, partition_index).await {
+                    Ok(producers) => (ErrorCode::NONE, None, producers),
+                    Err(code) => (code, Some(format!("{}-{partition_index}: {code}", topic.name)), Vec::new()),
+                };
+            partitions.push(PartitionResponse { partition_index, error_code, error_message, active_producers });
         }
         topics.push(TopicResponse { name: topic.name, partitions });
     }

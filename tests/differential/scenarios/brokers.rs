@@ -91,17 +91,3 @@ fn log_dirs(pair: &mut Pair) {
     });
     pair.every_version("log dirs of nothing", |_| DescribeLogDirsRequest { topics: Some(Vec::new()) });
 }
-
-/// Last of all: asking makes Apache Kafka create the topic of the transactions.
-pub(crate) fn transactions(pair: &mut Pair) {
-    pair.every_version("coordinator of a transaction", |_| FindCoordinatorRequest {
-        key: "transactional".into(),
-        key_type: 1,
-        coordinator_keys: vec!["transactional".into()],
-    });
-    pair.every_version("coordinator of no transaction", |_| FindCoordinatorRequest {
-        key_type: 1,
-        coordinator_keys: vec![String::new()],
-        ..Default::default()
-    });
-}

@@ -11,6 +11,7 @@ mod offsets;
 mod produce;
 mod setup;
 mod topics;
+mod transactions;
 
 use crate::pair::Pair;
 pub(crate) use commits::wait_for_coordinator;
@@ -32,7 +33,7 @@ pub(crate) fn run(pair: &mut Pair) {
         ("groups", groups::run),
         ("commits", commits::run),
         ("cluster", cluster::run),
-        ("transactions", brokers::transactions),
+        ("transactions", transactions::run),
     ];
     let only = std::env::var("DIFFERENTIAL_ONLY").ok();
     let is_wanted = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|wanted| wanted == name));
