@@ -124,15 +124,7 @@ impl BrokerConfig {
         });
         let limits = values.limits();
         let group = values.group(&limits);
-        if group.min_session_timeout_ms > group.max_session_timeout_ms {
-            keep("group.min.session.timeout.ms is larger than group.max.session.timeout.ms".into());
-        }
-        if group.consumer_assignors.is_empty() {
-            keep("group.consumer.assignors names no assignor; say uniform,range".into());
-        }
-        if group.consumer_heartbeat_interval_ms >= group.consumer_session_timeout_ms {
-            keep("group.consumer.heartbeat.interval.ms is not less than group.consumer.session.timeout.ms".into());
-        }
+        contradictions(&group).into_iter().for_each(|problem| keep(problem.into()));
         let producer_id_expiration_ms = values.unsigned("producer.id.expiration.ms");
         let topic_values = TopicConfig::default_values(&layers);
         let config = BrokerConfig {
@@ -238,6 +230,22 @@ impl BrokerConfig {
             ..SharedLimits::default()
         }
     }
+}
+
+/// What is wrong with the settings of groups, each of which may be right by itself.
+fn contradictions(group: &GroupConfig) -> Vec<&'static str> {
+    let checks = [
+        (
+            group.min_session_timeout_ms > group.max_session_timeout_ms,
+            "group.min.session.timeout.ms is larger than group.max.session.timeout.ms",
+        ),
+        (group.consumer_assignors.is_empty(), "group.consumer.assignors names no assignor; say uniform,range"),
+        (
+            group.consumer_heartbeat_interval_ms >= group.consumer_session_timeout_ms,
+            "group.consumer.heartbeat.interval.ms is not less than group.consumer.session.timeout.ms",
+        ),
+    ];
+    checks.into_iter().filter_map(|(is_wrong, problem)| is_wrong.then_some(problem)).collect()
 }
 
 /// Values whose types the table vouches for.
