@@ -13,8 +13,6 @@
 //! A member stays at its epoch until it has given back what it shall not have. Then it moves to the epoch of the
 //! target, and gets what is free, and the rest as it becomes free.
 
-use std::collections::BTreeMap;
-
 use protocol::Uuid;
 
 use super::record::{Assignment, CurrentAssignment, MemberState, OwnedPartitions};
@@ -119,7 +117,7 @@ impl Reconciliation<'_> {
         next.assigned.retain(|topic, _| !is_gone(topic));
         let mut pending = current.pending_revocation.clone();
         for (topic, partitions) in current.assigned.iter().filter(|(topic, _)| is_gone(topic)) {
-            pending.entry(*topic).or_insert_with(BTreeMap::new).extend(partitions);
+            pending.entry(*topic).or_default().extend(partitions);
         }
         if self.has_any(&pending) {
             next.state = MemberState::UnrevokedPartitions;
