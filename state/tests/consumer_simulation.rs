@@ -138,7 +138,7 @@ impl World {
 
     fn some_subscription(&mut self) -> Subscription {
         if self.random.usize(..4) == 0 {
-            return Subscription::Pattern(self.random.choice(["a", "b", "c"]).unwrap().to_owned());
+            return Subscription::Pattern(self.random.choice(["a", "b", "c"]).expect("there are some").to_owned());
         }
         Subscription::Names(TOPICS.iter().filter(|_| self.random.bool()).map(|name| (*name).to_owned()).collect())
     }
@@ -153,7 +153,7 @@ impl World {
 
     fn grow(&mut self) {
         let topic = self.random.usize(..TOPICS.len());
-        let count = self.image.topic(TOPICS[topic]).unwrap().partition_count() + 1;
+        let count = self.image.topic(TOPICS[topic]).expect("nobody deletes it").partition_count() + 1;
         let more = MorePartitions { topic_id: id(topic), count, assignments: vec![vec![0]] };
         self.image.apply(&Command::CreatePartitions(vec![more]));
         self.topics = Topics::new(Arc::new(self.image.clone()));
@@ -304,7 +304,7 @@ impl World {
             read.extend(client.reads.iter().copied());
             let topics = client.topics();
             for &topic in &topics {
-                let partitions = self.image.topic(TOPICS[topic]).unwrap().partition_count();
+                let partitions = self.image.topic(TOPICS[topic]).expect("nobody deletes it").partition_count();
                 wanted.extend((0..partitions).map(|partition| (id(topic), partition)));
             }
             for other in self.clients.iter().filter(|other| other.topics() == topics) {
