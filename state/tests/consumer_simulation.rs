@@ -7,6 +7,8 @@
 //!
 //! `CONSUMER_SIM_SEED=n` runs one schedule, `CONSUMER_SIM_RUNS=n` that many.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "seeds/mod.rs"]
 mod seeds;
 

@@ -91,14 +91,14 @@ async fn collect_into(broker: &Arc<Broker>, views: &mut GroupViews) {
         asked.push((describe, submit(broker, &group_id, fetch).await, group_id));
     }
     for (describe, fetch, group_id) in asked {
-        let mut view = GroupView::default();
-        view.members = match answer(describe).await {
+        let members = match answer(describe).await {
             Some(GroupResponse::Describe(groups)) => groups.iter().map(|group| group.members.len()).sum(),
             Some(GroupResponse::ConsumerDescribe(groups)) => {
                 groups.iter().flatten().map(|group| group.members.len()).sum()
             }
             _ => 0,
         };
+        let mut view = GroupView { members, ..GroupView::default() };
         if let Some(GroupResponse::OffsetFetch(groups)) = answer(fetch).await {
             for topic in groups.into_iter().flat_map(|group| group.topics) {
                 let known = topic.partitions.iter().filter(|partition| partition.committed_offset >= 0);

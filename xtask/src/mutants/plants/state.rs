@@ -86,8 +86,8 @@ pub(super) const PLANTS: &[Plant] = &[
     Plant {
         name: "groups-that-only-commit-hidden",
         file: "state/src/group/describe.rs",
-        find: "groups.iter().filter(|(_, entry)| matches",
-        replace: "groups.iter().filter(|(_, entry)| entry.classic.is_logged() && matches",
+        find: "listed.filter(is_wanted)",
+        replace: "listed.filter(|group| !group.protocol_type.is_empty()).filter(is_wanted)",
         package: "state",
         target: "lib",
         test: "group::tests::membership::lists_are_filtered_in_any_case",
