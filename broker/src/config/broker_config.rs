@@ -269,7 +269,7 @@ impl Reader<'_> {
 
     fn list(&self, name: &'static str) -> Vec<String> {
         match self.0.value(name) {
-            Some(Value::List(list)) => list.clone(),
+            Some(Value::List(list)) => list,
             other => unreachable!("{name} is a list with a default in the table, not {other:?}"),
         }
     }

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn what_re2_does_not_know_is_refused() {
-        for pattern in ["(", "a)(b", "[", "*", r"(a)\1", "(?=a)", "(?<!a)b", &"(a{1000}){1000}"] {
+        for pattern in ["(", "a)(b", "[", "*", r"(a)\1", "(?=a)", "(?<!a)b", "(a{1000}){1000}"] {
             assert!(compile(pattern).is_err(), "{pattern}");
         }
     }
