@@ -16,17 +16,19 @@ pub(crate) struct Context {
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
     /// Empty when the client sent none.
-    pub(crate) client_id: String,
+    pub(crate) client_id: Arc<str>,
 }
 
 impl Context {
     pub(crate) fn new(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, header: RequestHeader) -> Context {
+        let client_id = header.client_id.unwrap_or_default();
+        connection.client_id.get_or_init(|| Arc::clone(&client_id));
         Context {
             broker: Arc::clone(broker),
             connection: Arc::clone(connection),
             version: header.api_version,
             correlation_id: header.correlation_id,
-            client_id: header.client_id.unwrap_or_default(),
+            client_id,
         }
     }
 

@@ -22,12 +22,15 @@ use crate::handlers;
 use crate::metrics::{ApiStats, ClientLatency};
 use crate::server::{ConnectionInfo, Frame};
 
+/// An answer that waits, of whatever kind.
+type Waits<R> = Pin<Box<dyn Future<Output = R> + Send>>;
+
 /// What a handler that may wait says.
-pub(crate) enum Later<R> {
+pub(crate) enum Later<R, W = Waits<R>> {
     /// The answer.
     Now(R),
     /// Its effects are ordered; the answer comes when something else has happened.
-    Wait(Pin<Box<dyn Future<Output = R> + Send>>),
+    Wait(W),
     /// The client expects no answer (produce with acks=0).
     Silent,
     /// The connection ends: the only way to tell a client that expects no answer of a failure.
@@ -41,6 +44,14 @@ impl<R> Later<R> {
     }
 }
 
+/// What a handler says that need not wait as a rule.
+pub(crate) enum Handled<R, F> {
+    /// Its effects are ordered.
+    Known(Later<R>),
+    /// They will be.
+    Going(F),
+}
+
 /// What becomes of a frame.
 pub(crate) enum Step {
     Reply(Vec<Bytes>),
@@ -49,7 +60,13 @@ pub(crate) enum Step {
     Close,
 }
 
-type Run = dyn Fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Step> + Send>> + Send + Sync;
+/// What becomes of a request: known, or in a while.
+enum Started {
+    Known(Step),
+    Going(Pin<Box<dyn Future<Output = Step> + Send>>),
+}
+
+type Run = dyn Fn(Context, Bytes) -> Started + Send + Sync;
 
 /// A row of the table.
 pub(crate) struct Route {
@@ -63,8 +80,8 @@ pub(crate) struct Route {
 /// The table, sorted by key.
 pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let mut routes = vec![
-        later::<ProduceRequest, _, _>(0..=13, handlers::produce::handle),
-        later::<FetchRequest, _, _>(0..=18, handlers::fetch::handle),
+        mostly_at_once::<ProduceRequest, _, _>(0..=13, handlers::produce::handle),
+        at_once::<FetchRequest, _, _>(0..=18, handlers::fetch::handle),
         now::<ListOffsetsRequest, _, _>(0..=11, handlers::list_offsets::handle),
         now::<MetadataRequest, _, _>(0..=13, handlers::metadata::handle),
         later::<OffsetCommitRequest, _, _>(0..=10, handlers::offset_commit::handle),
@@ -135,56 +152,129 @@ where
     H: Fn(Context, R) -> F + Send + Sync + Copy + 'static,
     F: Future<Output = Later<R::Response>> + Send + 'static,
 {
+    route::<R>(versions, move |stats, context, body| {
+        let stats = Arc::clone(stats);
+        Started::Going(Box::pin(async move {
+            let Some((call, request)) = Call::begin::<R>(stats, &context, body) else { return Step::Close };
+            let answer = handler(context, request).await;
+            call.goes_on::<R, _>(answer)
+        }))
+    })
+}
+
+/// The same when ordering its effects takes no time, which spares a request its own future.
+fn at_once<R, H, W>(versions: RangeInclusive<i16>, handler: H) -> Route
+where
+    R: Request + Send + 'static,
+    R::Response: Send + 'static,
+    H: Fn(Context, R) -> Later<R::Response, W> + Send + Sync + Copy + 'static,
+    W: Future<Output = R::Response> + Send + 'static,
+{
+    route::<R>(versions, move |stats, context, body| {
+        let begun = Call::begin::<R>(Arc::clone(stats), &context, body);
+        Started::Known(match begun {
+            Some((call, request)) => call.goes_on::<R, _>(handler(context, request)),
+            None => Step::Close,
+        })
+    })
+}
+
+/// The same when it takes no time as a rule.
+fn mostly_at_once<R, H, F>(versions: RangeInclusive<i16>, handler: H) -> Route
+where
+    R: Request + Send + 'static,
+    R::Response: Send + 'static,
+    H: Fn(Context, R) -> Handled<R::Response, F> + Send + Sync + Copy + 'static,
+    F: Future<Output = Later<R::Response>> + Send + 'static,
+{
+    route::<R>(versions, move |stats, context, body| {
+        let Some((call, request)) = Call::begin::<R>(Arc::clone(stats), &context, body) else {
+            return Started::Known(Step::Close);
+        };
+        match handler(context, request) {
+            Handled::Known(answer) => Started::Known(call.goes_on::<R, _>(answer)),
+            Handled::Going(going) => Started::Going(Box::pin(async move { call.goes_on::<R, _>(going.await) })),
+        }
+    })
+}
+
+fn route<R: Request>(
+    versions: RangeInclusive<i16>,
+    run: impl Fn(&Arc<ApiStats>, Context, Bytes) -> Started + Send + Sync + 'static,
+) -> Route {
     let stats = ApiStats::new(&versions);
     let counted = Arc::clone(&stats);
-    let run = move |context: Context, body: Bytes| -> Pin<Box<dyn Future<Output = Step> + Send>> {
-        let stats = Arc::clone(&counted);
-        Box::pin(async move {
-            let begun = Instant::now();
-            let producer = (R::KEY == ProduceRequest::KEY).then(|| context.producer());
-            let (version, correlation_id) = (context.version, context.correlation_id);
-            let mut decoder = Decoder::new(body);
-            let request = match R::decode(&mut decoder, version) {
-                Ok(request) => request,
-                Err(error) => {
-                    let (client, client_id) = (context.connection.peer, &context.client_id);
-                    warn!(%client, client_id, api = R::NAME, version, %error, "connection closed: a request could not be read; the client and this broker disagree about its layout");
-                    return Step::Close;
-                }
-            };
-            drop(decoder);
-            stats.came(version);
-            let answer = handler(context, request).await;
-            let local = begun.elapsed();
-            if let Later::Wait(pending) = answer {
-                let waiting = stats.waits(local);
-                return Step::Wait(Box::pin(async move {
-                    let response = pending.await;
-                    stats.answers(&response);
-                    let answer = frame::encode_response(R::KEY, version, correlation_id, &response);
-                    let total = begun.elapsed();
-                    waiting.answered(total, total.saturating_sub(local));
-                    timed(producer, total);
-                    answer
-                }));
+    let run = Box::new(move |context: Context, body: Bytes| run(&counted, context, body));
+    Route { key: R::KEY, name: R::NAME, versions, stats, run }
+}
+
+/// A request on its way, as it is counted and timed.
+struct Call {
+    stats: Arc<ApiStats>,
+    begun: Instant,
+    producer: Option<Arc<ClientLatency>>,
+    version: i16,
+    correlation_id: i32,
+}
+
+impl Call {
+    /// Reads the request. `None` when it cannot be read.
+    fn begin<R: Request>(stats: Arc<ApiStats>, context: &Context, body: Bytes) -> Option<(Call, R)> {
+        let begun = Instant::now();
+        let producer = (R::KEY == ProduceRequest::KEY).then(|| context.producer());
+        let (version, correlation_id) = (context.version, context.correlation_id);
+        match R::decode(&mut Decoder::new(body), version) {
+            Ok(request) => {
+                stats.came(version);
+                Some((Call { stats, begun, producer, version, correlation_id }, request))
             }
-            stats.answered(local);
-            timed(producer, local);
-            match answer {
-                Later::Now(response) => {
-                    stats.answers(&response);
-                    Step::Reply(frame::encode_response(R::KEY, version, correlation_id, &response))
-                }
-                Later::Silent => Step::Silent,
-                Later::Close | Later::Wait(_) => Step::Close,
+            Err(error) => {
+                let (client, client_id) = (context.connection.peer, &*context.client_id);
+                warn!(%client, client_id, api = R::NAME, version, %error, "connection closed: a request could not be read; the client and this broker disagree about its layout");
+                None
             }
-        })
-    };
-    Route { key: R::KEY, name: R::NAME, versions, stats, run: Box::new(run) }
+        }
+    }
+
+    /// Its effects are ordered.
+    fn goes_on<R, W>(self, answer: Later<R::Response, W>) -> Step
+    where
+        R: Request,
+        R::Response: Send + 'static,
+        W: Future<Output = R::Response> + Send + 'static,
+    {
+        let local = self.begun.elapsed();
+        let pending = match answer {
+            Later::Wait(pending) => pending,
+            answer => {
+                self.stats.answered(local);
+                timed(self.producer.as_ref(), local);
+                return match answer {
+                    Later::Now(response) => Step::Reply(self.encode::<R>(&response)),
+                    Later::Silent => Step::Silent,
+                    Later::Close | Later::Wait(_) => Step::Close,
+                };
+            }
+        };
+        let waiting = self.stats.waits(local);
+        Step::Wait(Box::pin(async move {
+            let response = pending.await;
+            let answer = self.encode::<R>(&response);
+            let total = self.begun.elapsed();
+            waiting.answered(total, total.saturating_sub(local));
+            timed(self.producer.as_ref(), total);
+            answer
+        }))
+    }
+
+    fn encode<R: Request>(&self, response: &R::Response) -> Vec<Bytes> {
+        self.stats.answers(response);
+        frame::encode_response(R::KEY, self.version, self.correlation_id, response)
+    }
 }
 
 /// Tells the producer's client id how long its request took, if it was a producer's.
-fn timed(producer: Option<Arc<ClientLatency>>, total: Duration) {
+fn timed(producer: Option<&Arc<ClientLatency>>, total: Duration) {
     if let Some(producer) = producer {
         producer.record(total);
     }
@@ -193,7 +283,7 @@ fn timed(producer: Option<Arc<ClientLatency>>, total: Duration) {
 /// Starts one request. Returns when its effects are ordered before those of the next.
 pub(crate) async fn start(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, frame: Frame) -> Step {
     let client = connection.peer;
-    let (header, body) = match RequestHeader::decode(frame.bytes) {
+    let (header, body) = match RequestHeader::decode_known(frame.bytes, connection.client_id.get()) {
         Ok(parsed) => parsed,
         Err(error) => {
             warn!(%client, %error, "connection closed: a request header could not be read; is this a Kafka client?");
@@ -206,19 +296,22 @@ pub(crate) async fn start(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>
     match route {
         Some(route) if route.versions.contains(&version) => {
             debug!(%client, api = route.name, version, correlation_id, "request");
-            let step = (route.run)(context, body).await;
+            let step = match (route.run)(context, body) {
+                Started::Known(step) => step,
+                Started::Going(going) => going.await,
+            };
             drop(frame.permit);
             step
         }
         // The one request that is answered in any version, because its answer is how the versions are learned.
         Some(_) if key == ApiVersionsRequest::KEY => Step::Reply(handlers::api_versions::unsupported(&context)),
         Some(route) => {
-            let (api, client_id, supported) = (route.name, &context.client_id, format!("{:?}", route.versions));
+            let (api, client_id, supported) = (route.name, &*context.client_id, format!("{:?}", route.versions));
             warn!(%client, client_id, api, version, supported, "connection closed: this version of the API is not served; use a client release that asks ApiVersions, or upgrade Ottla");
             Step::Close
         }
         None => {
-            let (api, client_id) = (api_name(key), &context.client_id);
+            let (api, client_id) = (api_name(key), &*context.client_id);
             warn!(%client, client_id, key, api, version, "connection closed: this API is not served; upgrade Ottla, or switch off the client's feature that needs it");
             Step::Close
         }

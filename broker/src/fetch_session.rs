@@ -228,9 +228,10 @@ impl SessionCache {
         }
         locked.next_epoch = if locked.next_epoch == i32::MAX { 1 } else { locked.next_epoch + 1 };
         locked.last_used = Instant::now();
-        request.wanted.into_iter().for_each(|wanted| locked.want(wanted));
+        let mut wanted = request.wanted;
+        wanted.drain(..).for_each(|wanted| locked.want(wanted));
         request.forgotten.iter().for_each(|(topic, partition)| locked.forget(topic, *partition));
-        let wanted: Vec<_> = locked.ordered.values().map(|cached| cached.wanted.clone()).collect();
+        wanted.extend(locked.ordered.values().map(|cached| cached.wanted.clone()));
         drop(locked);
         let mut session_id = request.session_id;
         if wanted.is_empty() {

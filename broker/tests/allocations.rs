@@ -20,8 +20,10 @@ use protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicPro
 use protocol::records::BatchBuilder;
 use protocol::wire::{Decoder, Records};
 
-/// Heap allocations that one request may cost, those of the broker's background work included.
-const ALLOCATIONS_MAX: f64 = 20.0;
+/// Heap allocations that one request may cost.
+const ALLOCATIONS_MAX: f64 = 8.0;
+/// Those of one that is too large for a thread's block, and so comes in a buffer of its own, which several share.
+const LARGE_ALLOCATIONS_MAX: f64 = 10.0;
 /// How far two numbers may differ and still be the same: what grows by doubling, and background work, add fractions.
 const SAME: f64 = 0.5;
 const WARM_UP: usize = 100;
@@ -77,25 +79,29 @@ fn a_request_costs_few_allocations_however_many_records_it_has() {
     let id = client.create_topic();
 
     let mut over = Vec::new();
-    let mut check = |what: &str, counts: [f64; 3]| {
+    let mut check = |what: &str, counts: [f64; 3], large_max: f64| {
         let [one, large, many] = counts;
         let line = format!("{what}: {one:.2} with a small record, {large:.2} with a large one, {many:.2} with 1,000");
         println!("{line}");
-        if counts.iter().any(|count| *count > ALLOCATIONS_MAX) || (large - many).abs() > SAME {
+        let is_over = one > ALLOCATIONS_MAX + SAME || large.max(many) > large_max + SAME;
+        if is_over || (large - many).abs() > SAME {
             over.push(line);
         }
     };
     for (version, names) in [(12, "by name"), (13, "by id")] {
         let counts = BATCHES.map(|batch| client.cost(&produce(version, id, batch)));
-        check(&format!("Produce {names}"), counts);
+        check(&format!("Produce {names}"), counts, LARGE_ALLOCATIONS_MAX);
     }
     for (version, names) in [(12, "by name"), (17, "by id")] {
         let counts = BATCHES.map(|batch| client.fetch_cost(version, id, batch));
-        check(&format!("Fetch {names}"), counts);
+        check(&format!("Fetch {names}"), counts, ALLOCATIONS_MAX);
     }
     runtime.block_on(running.stop()).unwrap();
     let over = over.join("\n");
-    assert!(over.is_empty(), "at most {ALLOCATIONS_MAX} each, however many records are in as many bytes:\n{over}");
+    assert!(
+        over.is_empty(),
+        "at most {ALLOCATIONS_MAX} each, {LARGE_ALLOCATIONS_MAX} to append a large one, however many records are in as many bytes:\n{over}"
+    );
 }
 
 /// Appends one batch, acks=1, as often as there are requests.
@@ -115,7 +121,7 @@ fn produce(version: i16, topic_id: Uuid, (records, value_bytes): (usize, usize))
 fn fetch(version: i16, topic_id: Uuid, session_id: i32, offset: i64, epochs: std::ops::Range<i32>) -> Vec<Bytes> {
     let one = |session_epoch| {
         let partition = FetchPartition { fetch_offset: offset, partition_max_bytes: 1 << 20, ..Default::default() };
-        let topic = FetchTopic { topic: TOPIC.to_owned(), topic_id, partitions: vec![partition] };
+        let topic = FetchTopic { topic: TOPIC.into(), topic_id, partitions: vec![partition] };
         let request = FetchRequest {
             max_wait_ms: 500,
             min_bytes: 1,

@@ -229,8 +229,8 @@ fn load(log: &PartitionLog, machine: &mut GroupCoordinator) {
     let mut offset = log.log_start_offset();
     while offset < log.log_end_offset() {
         let before = offset;
-        for chunk in log.read(offset, 1_000, i64::MAX, true).unwrap().chunks {
-            for batch in batches(&chunk).map(Result::unwrap) {
+        for chunk in log.read(offset, 1_000, i64::MAX, true).unwrap().records.chunks() {
+            for batch in batches(chunk).map(Result::unwrap) {
                 assert!(batch.is_crc_valid());
                 offset = batch.next_offset();
                 for record in &batch.records(1 << 20).unwrap() {

@@ -122,7 +122,7 @@ fn request(wanted: &[Wanted], isolation: Isolation, wait: Duration) -> FetchRequ
     let mut topics: BTreeMap<&str, FetchTopic> = BTreeMap::new();
     for Wanted { topic, partition, offset } in wanted {
         let entry = topics.entry(&topic.name).or_insert_with(|| FetchTopic {
-            topic: topic.name.to_string(),
+            topic: topic.name.clone(),
             topic_id: topic.id,
             partitions: Vec::new(),
         });

@@ -129,7 +129,7 @@ impl Pair {
             partitions.push(data);
         }
         self.served.lock().unwrap()[broker] += 1;
-        let topic = FetchableTopicResponse { topic: "t".to_owned(), partitions, ..Default::default() };
+        let topic = FetchableTopicResponse { topic: "t".into(), partitions, ..Default::default() };
         FetchResponse { responses: vec![topic], ..Default::default() }
     }
 }

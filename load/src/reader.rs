@@ -224,7 +224,7 @@ impl Reader {
             partition_max_bytes: self.fetching.partition_max_bytes,
             ..Default::default()
         };
-        let (name, id) = (self.topic.name.to_string(), self.topic.id);
+        let (name, id) = (self.topic.name.clone(), self.topic.id);
         let topic =
             FetchTopic { topic: name.clone(), topic_id: id, partitions: places.iter().map(partition).collect() };
         let gone = ForgottenTopic { topic: name, topic_id: id, partitions: forgotten };

@@ -16,11 +16,23 @@ enum Chunks {
 }
 
 impl Records {
+    /// None.
+    pub const EMPTY: Records = Records(Chunks::One(Bytes::new()));
+
     /// Batches in several pieces, none of which is copied.
     pub fn from_chunks(chunks: Vec<Bytes>) -> Records {
         match <[Bytes; 1]>::try_from(chunks) {
             Ok([one]) => Records(Chunks::One(one)),
             Err(chunks) => Records(Chunks::Many(chunks)),
+        }
+    }
+
+    /// One more piece behind the others.
+    pub fn push(&mut self, chunk: Bytes) {
+        match &mut self.0 {
+            Chunks::One(one) if one.is_empty() => *one = chunk,
+            Chunks::One(one) => self.0 = Chunks::Many(vec![std::mem::take(one), chunk]),
+            Chunks::Many(chunks) => chunks.push(chunk),
         }
     }
 
@@ -53,7 +65,7 @@ impl Records {
 
 impl Default for Records {
     fn default() -> Records {
-        Records::from(Bytes::new())
+        Records::EMPTY
     }
 }
 

@@ -1,5 +1,7 @@
 //! How each Rust type stands on the wire.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::wire::{DecodeError, Decoder, Encoder, Records};
@@ -286,6 +288,26 @@ impl Field for String {
 
     fn write_absent(encoder: &mut Encoder, layout: Layout) {
         encoder.length(Some(0), layout.flexible, false);
+    }
+}
+
+/// A text that is kept, or answered again, without a copy.
+impl Field for Arc<str> {
+    const KIND: Kind = String::KIND;
+
+    fn read(decoder: &mut Decoder, layout: Layout) -> Result<Self, DecodeError> {
+        let length = decoder.length(layout.flexible, false)?.ok_or(DecodeError::InvalidLength(-1))?;
+        decoder.shared_text(length)
+    }
+
+    fn write(&self, encoder: &mut Encoder, layout: Layout) {
+        let text = if layout.flexible { self } else { shortened(self) };
+        encoder.length(Some(text.len()), layout.flexible, false);
+        encoder.slice(text.as_bytes());
+    }
+
+    fn write_absent(encoder: &mut Encoder, layout: Layout) {
+        String::write_absent(encoder, layout);
     }
 }
 

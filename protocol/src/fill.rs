@@ -4,6 +4,7 @@
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -144,6 +145,12 @@ impl Fill for String {
         const LETTERS: [char; 8] = ['a', 'Z', '0', '.', '\0', 'ß', '語', '🦀'];
         let length = if source.below(32) == 0 { 150 } else { source.below(12) };
         (0..length).map(|_| LETTERS[source.below(LETTERS.len() as u64) as usize]).collect()
+    }
+}
+
+impl Fill for Arc<str> {
+    fn fill(source: &mut Source) -> Self {
+        String::fill(source).into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Frames: a length, a header, a message.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -22,7 +23,7 @@ pub struct RequestHeader {
     /// Comes back with the answer.
     pub correlation_id: i32,
     /// What the client calls itself.
-    pub client_id: Option<String>,
+    pub client_id: Option<Arc<str>>,
 }
 
 impl RequestHeader {
@@ -34,12 +35,20 @@ impl RequestHeader {
     /// # Errors
     /// [`DecodeError`].
     pub fn decode(frame: Bytes) -> Result<(RequestHeader, Bytes), DecodeError> {
+        RequestHeader::decode_known(frame, None)
+    }
+
+    /// The same of a client that called itself `known` before, which is shared if it still does.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode_known(frame: Bytes, known: Option<&Arc<str>>) -> Result<(RequestHeader, Bytes), DecodeError> {
         let mut decoder = Decoder::new(frame);
         let (api_key, api_version, correlation_id) = (decoder.i16()?, decoder.i16()?, decoder.i32()?);
         let mut client_id = None;
         // The one request whose header ended before the client id was invented.
         if (api_key, api_version) != (CONTROLLED_SHUTDOWN_KEY, 0) {
-            client_id = decoder.length(false, false)?.map(|length| decoder.text(length)).transpose()?;
+            client_id = decoder.length(false, false)?.map(|length| decoder.known_text(length, known)).transpose()?;
             if is_flexible(api_key, api_version) {
                 decoder.skip_tags()?;
             }

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -108,6 +109,30 @@ impl Decoder {
                 self.charge(5 * length)?;
                 Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
+        }
+    }
+
+    /// The same as a text that is shared from then on.
+    pub(crate) fn shared_text(&mut self, length: usize) -> Result<Arc<str>, DecodeError> {
+        match self.bytes.get(..length).map(std::str::from_utf8) {
+            Some(Ok(text)) => {
+                let text = Arc::from(text);
+                self.bytes.advance(length);
+                self.charge(length)?;
+                Ok(text)
+            }
+            _ => self.text(length).map(Arc::from),
+        }
+    }
+
+    /// The same, and if it is what is known already that.
+    pub(crate) fn known_text(&mut self, length: usize, known: Option<&Arc<str>>) -> Result<Arc<str>, DecodeError> {
+        match known {
+            Some(known) if self.bytes.get(..length) == Some(known.as_bytes()) => {
+                self.bytes.advance(length);
+                Ok(Arc::clone(known))
+            }
+            _ => self.shared_text(length),
         }
     }
 

@@ -63,7 +63,7 @@ fn headers_are_those_of_kafka() {
                 api_key: golden.key,
                 api_version: version,
                 correlation_id: 0x0102_0304,
-                client_id: Some("me".to_owned()),
+                client_id: Some("me".into()),
             };
             let frame = Bytes::from([&golden.bytes[..], b"body"].concat());
             let (header, body) = RequestHeader::decode(frame).unwrap();

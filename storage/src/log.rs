@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use protocol::Uuid;
+use protocol::wire::Records;
 use tracing::warn;
 
 use crate::checkpoint::Checkpoints;
@@ -59,8 +60,8 @@ pub struct Appended {
 /// Whole batches, in order.
 #[derive(Clone, Debug, Default)]
 pub struct ReadBatches {
-    /// The batches, each chunk one or more.
-    pub chunks: Vec<Bytes>,
+    /// In pieces of one or more.
+    pub records: Records,
 }
 
 /// A partition's log. Without records it has no files.
@@ -345,7 +346,7 @@ impl PartitionLog {
     ) -> Result<ReadBatches, ReadError> {
         let wanted = ReadRange { offset, max_bytes, upper_bound, at_least_one };
         self.read_with(wanted, |log, wanted| match log.window_to_send(wanted)? {
-            Some(window) => Ok(ReadBatches { chunks: vec![window] }),
+            Some(window) => Ok(ReadBatches { records: window.into() }),
             None => log.read_files(wanted),
         })
     }
@@ -368,8 +369,8 @@ impl PartitionLog {
         if offset >= upper_bound || (max_bytes == 0 && !at_least_one) {
             return Ok(ReadBatches::default());
         }
-        if let Some(chunks) = self.tail.read(offset, max_bytes, upper_bound, at_least_one) {
-            return Ok(ReadBatches { chunks });
+        if let Some(records) = self.tail.read(offset, max_bytes, upper_bound, at_least_one) {
+            return Ok(ReadBatches { records });
         }
         let read = read_files(self, ReadRange { upper_bound, ..wanted });
         // Files may have gone while they were read, or be another topic's of the same name by now.
@@ -410,7 +411,7 @@ impl PartitionLog {
             // Only a gap that compaction left makes a segment empty-handed; the next one has what follows.
             let bounded = segment.size() > 0 && bytes.is_empty() && !wanted.at_least_one;
             if !bytes.is_empty() || bounded {
-                return Ok(ReadBatches { chunks: if bytes.is_empty() { Vec::new() } else { vec![bytes] } });
+                return Ok(ReadBatches { records: bytes.into() });
             }
         }
         Ok(ReadBatches::default())

@@ -114,7 +114,7 @@ impl PartitionLog {
         while offset < end {
             let read = self.read(offset, BLOCK_BYTES, end, true)?;
             let before = offset;
-            for batch in read.chunks.iter().flat_map(|chunk| batches(chunk)) {
+            for batch in read.records.chunks().iter().flat_map(|chunk| batches(chunk)) {
                 let batch = batch.map_err(|error| self.damaged(offset, error.to_string()))?;
                 offset = batch.next_offset();
                 if visit(&batch).is_break() {

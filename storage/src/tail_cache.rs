@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
+use protocol::wire::Records;
 
 /// A batch, and the offsets it covers.
 #[derive(Clone, Debug)]
@@ -76,28 +77,22 @@ impl Tail {
 
     /// Whole batches from the one that holds `offset`, below `upper_bound`; at most `max_bytes`, but at least one if
     /// `at_least_one`. `None` when the tail does not reach back that far.
-    pub(crate) fn read(
-        &self,
-        offset: i64,
-        max_bytes: usize,
-        upper_bound: i64,
-        at_least_one: bool,
-    ) -> Option<Vec<Bytes>> {
+    pub(crate) fn read(&self, offset: i64, max_bytes: usize, upper_bound: i64, at_least_one: bool) -> Option<Records> {
         let batches = lock(&self.batches);
         if batches.front()?.base_offset > offset {
             return None;
         }
         let first = batches.partition_point(|batch| batch.next_offset <= offset);
-        let (mut chunks, mut size) = (Vec::new(), 0);
+        let (mut records, mut size) = (Records::default(), 0);
         for batch in batches.range(first..) {
-            let fits = size + batch.bytes.len() <= max_bytes || (chunks.is_empty() && at_least_one);
+            let fits = size + batch.bytes.len() <= max_bytes || (size == 0 && at_least_one);
             if !fits || batch.base_offset >= upper_bound {
                 break;
             }
             size += batch.bytes.len();
-            chunks.push(batch.bytes.clone());
+            records.push(batch.bytes.clone());
         }
-        Some(chunks)
+        Some(records)
     }
 
     /// Forgets batches that end before `offset`: the log has less of them by now.
@@ -133,7 +128,7 @@ mod tests {
         assert!(!one.covers(0) && one.covers(3) && other.covers(0));
         assert_eq!(one.read(0, 1000, 100, true), None);
         let chunks = one.read(3, 1, 100, true).unwrap();
-        assert_eq!(chunks[0][0], 2);
+        assert_eq!(chunks.chunks()[0][0], 2);
         assert_eq!(one.read(3, 1, 100, false).unwrap().len(), 0);
         assert_eq!(one.read(3, 100, 2, true).unwrap().len(), 0);
     }

@@ -448,7 +448,7 @@ fn readers_go_on_while_segments_are_replaced() {
                     let offset = rng.i64(0..log.log_end_offset());
                     let read = log.read(offset, 3_000, i64::MAX, true).unwrap();
                     let mut next = offset;
-                    for batch in read.chunks.iter().flat_map(|chunk| batches(chunk)) {
+                    for batch in read.records.chunks().iter().flat_map(|chunk| batches(chunk)) {
                         let batch = batch.unwrap();
                         assert!(batch.is_crc_valid() && batch.last_offset() >= next, "{offset}");
                         next = batch.next_offset();

@@ -29,7 +29,7 @@ fn read_until(log: &PartitionLog, seed: u64, done: &AtomicBool) -> usize {
             Err(other) => panic!("reading {offset} of {start}..{end}: {other}"),
         };
         let mut expected = None;
-        for batch in read.chunks.iter().flat_map(|chunk| batches(chunk)) {
+        for batch in read.records.chunks().iter().flat_map(|chunk| batches(chunk)) {
             let batch = batch.unwrap();
             assert!(batch.is_crc_valid());
             match expected {

@@ -292,7 +292,7 @@ fn reads_report_a_disk_that_cannot_read() {
     disk.fail(once(Operation::Open, ".log", ErrorKind::Other));
     let read = log.read(0, 100, i64::MAX, true);
     assert!(matches!(read, Err(ReadError::Storage(StorageError::Io { .. }))), "{read:?}");
-    assert!(!log.read(0, 100, i64::MAX, true).unwrap().chunks.is_empty());
+    assert!(!log.read(0, 100, i64::MAX, true).unwrap().records.is_empty());
 }
 
 #[test]

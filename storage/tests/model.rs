@@ -188,7 +188,7 @@ impl Run {
             assert!(matches!(read, Err(ReadError::OutOfRange { .. })), "{read:?}");
             return;
         }
-        let got: Vec<u8> = read.unwrap().chunks.concat();
+        let got: Vec<u8> = read.unwrap().records.chunks().concat();
         self.model.check_read(offset, max_bytes, upper.min(end), at_least_one, &got);
     }
 

@@ -151,7 +151,7 @@ fn the_cache_and_the_files_give_the_same_bytes() {
         append(&log, plain(3, i * 7, &vec![b'x'; 50 * i as usize % 400])).unwrap();
         assert!(log.is_hot(0));
     }
-    let around = log.read(47, 1, i64::MAX, true).unwrap().chunks.concat();
+    let around = log.read(47, 1, i64::MAX, true).unwrap().records.chunks().concat();
     assert_eq!(Batch::parse(&around).unwrap().base_offset(), 45);
     let cached = read_all(&log, 0);
     drop((dir, log));
@@ -161,7 +161,7 @@ fn the_cache_and_the_files_give_the_same_bytes() {
         assert!(!log.is_hot(0));
         assert!(read_all(&log, 0) == cached);
         for offset in 45..48 {
-            let around = log.read(offset, 1, i64::MAX, true).unwrap().chunks.concat();
+            let around = log.read(offset, 1, i64::MAX, true).unwrap().records.chunks().concat();
             assert_eq!(Batch::parse(&around).unwrap().base_offset(), 45);
         }
     }
@@ -178,12 +178,12 @@ fn windows_in_use_outlive_the_segment_and_the_log() {
         append(&log, plain(1, 0, &[b'w'; 100_000])).unwrap();
     }
     let held = log.read(0, 1 << 20, i64::MAX, true).unwrap();
-    let copy = held.chunks.concat();
+    let copy = held.records.chunks().concat();
     log.advance_log_start_offset(4, 0).unwrap();
     dir.delete_log(&log).unwrap();
     dir.remove_deleted().unwrap();
     drop((log, dir));
-    assert!(copy.len() > 200_000 && held.chunks.concat() == copy);
+    assert!(copy.len() > 200_000 && held.records.chunks().concat() == copy);
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn an_index_that_leads_astray_hides_nothing() {
         fs::write(index, content).unwrap();
         let (_dir, log) = open_one(&disk, path.path(), config);
         for offset in 0..120 {
-            let read = log.read(offset, 1, i64::MAX, true).unwrap().chunks.concat();
+            let read = log.read(offset, 1, i64::MAX, true).unwrap().records.chunks().concat();
             assert_eq!(Batch::parse(&read).unwrap().base_offset(), offset / 2 * 2);
         }
         assert!(read_all(&log, 0) == expected);
@@ -484,7 +484,7 @@ fn an_offset_too_far_from_the_base_opens_a_new_segment() {
     let (_dir, log) = open_one(&disk, path.path(), config());
     assert_eq!(log.log_end_offset(), 2 * reach + 3);
     for offset in [0, reach, reach + 1, 2 * reach + 1, 2 * reach + 2] {
-        let read = log.read(offset, 1, i64::MAX, true).unwrap().chunks.concat();
+        let read = log.read(offset, 1, i64::MAX, true).unwrap().records.chunks().concat();
         let batch = Batch::parse(&read).unwrap();
         assert!((batch.base_offset()..=batch.last_offset()).contains(&offset), "{offset}");
     }

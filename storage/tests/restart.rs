@@ -50,7 +50,7 @@ fn answers(log: &PartitionLog) -> impl PartialEq + std::fmt::Debug + use<> {
     let by_offset: Vec<_> = (0..log.log_end_offset())
         .step_by(37)
         .map(|offset| {
-            (log.epoch_for_offset(offset), log.read(offset, 1, i64::MAX, true).unwrap().chunks.concat().len())
+            (log.epoch_for_offset(offset), log.read(offset, 1, i64::MAX, true).unwrap().records.chunks().concat().len())
         })
         .collect();
     let newest = log.offset_of_max_timestamp().unwrap();

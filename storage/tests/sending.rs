@@ -35,9 +35,9 @@ fn compare(log: &PartitionLog, rng: &mut fastrand::Rng) -> usize {
     for _ in 0..2_000 {
         let (offset, max_bytes) = (rng.i64(0..=end), rng.usize(..400_000));
         let (upper, at_least_one) = (if rng.bool() { i64::MAX } else { rng.i64(0..=end) }, rng.bool());
-        let read = log.read(offset, max_bytes, upper, at_least_one).unwrap().chunks.concat();
-        let to_send = log.read_to_send(offset, max_bytes, upper, at_least_one).unwrap().chunks;
-        for chunk in &to_send {
+        let read = log.read(offset, max_bytes, upper, at_least_one).unwrap().records.chunks().concat();
+        let to_send = log.read_to_send(offset, max_bytes, upper, at_least_one).unwrap().records;
+        for chunk in to_send.chunks() {
             if let Some(part) = file_behind(chunk) {
                 let mut sent = vec![0; chunk.len()];
                 part.file.read_exact_at(&mut sent, part.position).unwrap();
@@ -45,7 +45,7 @@ fn compare(log: &PartitionLog, rng: &mut fastrand::Rng) -> usize {
                 windows += 1;
             }
         }
-        assert!(to_send.concat() == read, "offset {offset}, {max_bytes} bytes below {upper}");
+        assert!(to_send.chunks().concat() == read, "offset {offset}, {max_bytes} bytes below {upper}");
     }
     windows
 }

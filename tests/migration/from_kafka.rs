@@ -143,8 +143,8 @@ fn committed(log: &PartitionLog) -> Vec<String> {
     let (mut offset, mut lines) = (log.log_start_offset(), Vec::new());
     let stable = log.last_stable_offset(log.log_end_offset());
     while offset < stable {
-        let chunks = log.read(offset, 2_000, stable, true).unwrap().chunks;
-        let all: Vec<Batch<'_>> = chunks.iter().flat_map(|chunk| batches(chunk)).map(Result::unwrap).collect();
+        let read = log.read(offset, 2_000, stable, true).unwrap().records;
+        let all: Vec<Batch<'_>> = read.chunks().iter().flat_map(|chunk| batches(chunk)).map(Result::unwrap).collect();
         let Some(last) = all.last() else { break };
         let mut ahead = log.aborted_transactions(offset, last.next_offset()).unwrap();
         ahead.sort_by_key(|txn| Reverse(txn.first_offset));
@@ -178,12 +178,12 @@ fn read(log: &PartitionLog) -> Vec<u8> {
     while offset < log.log_end_offset() {
         let read = log.read(offset, 1 << 20, i64::MAX, true).unwrap();
         let before = offset;
-        for chunk in read.chunks {
-            for batch in batches(&chunk).map(Result::unwrap) {
+        for chunk in read.records.chunks() {
+            for batch in batches(chunk).map(Result::unwrap) {
                 assert!(batch.is_crc_valid() && batch.last_offset() >= offset);
                 offset = batch.next_offset();
             }
-            all.extend_from_slice(&chunk);
+            all.extend_from_slice(chunk);
         }
         if offset == before {
             break;

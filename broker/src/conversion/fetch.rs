@@ -31,19 +31,13 @@ pub(crate) struct OldFetch {
 
 impl Conversions {
     /// Reads each wanted partition in order, as message sets, until the limit is reached.
-    pub(crate) async fn read_sets(
-        &self,
-        wanted: &[Wanted],
-        partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
-        fetch: OldFetch,
-    ) -> Vec<Found> {
+    pub(crate) async fn read_sets(&self, wanted: &[Wanted], resolved: Vec<Found>, fetch: OldFetch) -> Vec<Found> {
         let reading = Reading { fetch, max_uncompressed_bytes: self.max_uncompressed_bytes };
-        let idle = wanted.iter().zip(&partitions).all(|(wanted, partition)| {
-            partition.as_ref().map_or(true, |partition| wanted.fetch_offset == partition.high_watermark())
+        let idle = wanted.iter().zip(&resolved).all(|(wanted, found)| {
+            found.partition.as_ref().is_none_or(|partition| wanted.fetch_offset == partition.high_watermark())
         });
         if idle {
-            let found = wanted.iter().zip(partitions).map(|(wanted, partition)| nothing(wanted, partition));
-            return found.collect();
+            return wanted.iter().zip(resolved).map(|(wanted, found)| nothing(wanted, found)).collect();
         }
         let asked = wanted.iter().map(|wanted| usize::try_from(wanted.max_bytes).unwrap_or(0)).sum::<usize>();
         let mut room = self.room(asked.min(fetch.total_bytes)).await;
@@ -52,9 +46,9 @@ impl Conversions {
             let mut left = room.bytes.min(fetch.total_bytes);
             let mut nothing_yet = true;
             let mut found = Vec::with_capacity(owned.len());
-            for (wanted, partition) in owned.iter().zip(partitions) {
-                let one = match partition {
-                    Ok(partition) => {
+            for (wanted, resolved) in owned.iter().zip(resolved) {
+                let one = match resolved.partition {
+                    Some(partition) => {
                         let at_least_one = left > 0 && (nothing_yet || fetch.version < FIRST_LIMITED_VERSION);
                         let set = reading.read_one(wanted, &partition, left, at_least_one);
                         if let Ok(set) = &set {
@@ -63,7 +57,7 @@ impl Conversions {
                         }
                         answer(partition, set.map(|set| room.occupy(set)))
                     }
-                    Err(code) => absent(code),
+                    None => resolved,
                 };
                 found.push(one);
             }
@@ -75,15 +69,15 @@ impl Conversions {
 }
 
 /// What a partition gives a reader that stands at its end.
-fn nothing(wanted: &Wanted, partition: Result<Arc<Partition>, ErrorCode>) -> Found {
-    match partition {
+fn nothing(wanted: &Wanted, resolved: Found) -> Found {
+    match resolved.partition {
         // Read all the same: meanwhile the offset may be none of the log's.
-        Ok(partition) => {
+        Some(partition) => {
             let read = partition.log().read(wanted.fetch_offset, 0, wanted.fetch_offset, false);
             let read = read.map_err(|error| code_of(&partition, &error));
             answer(partition, read.map(|_| bytes::Bytes::new()))
         }
-        Err(code) => absent(code),
+        None => resolved,
     }
 }
 
@@ -96,7 +90,7 @@ fn answer(partition: Arc<Partition>, set: Result<bytes::Bytes, ErrorCode>) -> Fo
     match set {
         Ok(set) => {
             let slice = Slice {
-                chunks: if set.is_empty() { Vec::new() } else { vec![set] },
+                records: set.into(),
                 high_watermark: partition.high_watermark(),
                 log_start_offset: partition.log_start_offset(),
                 ..Default::default()
@@ -137,12 +131,12 @@ impl Reading {
             // A batch may be larger than what is left, and its first messages not.
             let one_batch = room > 0 || (at_least_one && set.is_empty());
             let chunks = match partition.log().read(offset, room, high_watermark, one_batch) {
-                Ok(read) => read.chunks,
+                Ok(read) => read.records,
                 Err(_) if !set.is_empty() => break,
                 Err(error) => return Err(code_of(partition, &error)),
             };
             let before = offset;
-            for chunk in &chunks {
+            for chunk in chunks.chunks() {
                 let converted = match down_convert(chunk, &conversion, &mut set) {
                     Ok(converted) => converted,
                     Err(error) => return Err(refused(partition, &error)),

@@ -36,9 +36,9 @@ pub(super) async fn load<M: Machine, C: RecordCodec<M::Record>>(
     let mut offset = partition.log_start_offset();
     let mut loaded = Loaded::default();
     while offset < partition.log_end_offset() {
-        let chunks = partition.read_all(offset, LOAD_BYTES).await?;
+        let read = partition.read_all(offset, LOAD_BYTES).await?;
         let before = offset;
-        for chunk in &chunks {
+        for chunk in read.chunks() {
             for batch in records::batches(chunk) {
                 let damaged = |reason: String| PartitionError::from(partition.log().damaged(offset, reason));
                 let batch = batch.map_err(|error| damaged(error.to_string()))?;

@@ -22,7 +22,7 @@ pub(crate) async fn handle(
         let partition = |asked: &ReassignablePartition| {
             let outcome = check(&image, &name, asked);
             if let Err(refusal) = &outcome {
-                let (partition, client_id) = (asked.partition_index, &context.client_id);
+                let (partition, client_id) = (asked.partition_index, &*context.client_id);
                 info!(topic = name, partition, client_id, reason = %refusal, "partition not moved");
             }
             let (error_code, error_message) = match outcome {

@@ -80,7 +80,7 @@ pub(crate) fn alter(context: &Context, wanted: AlterConfigsResource, validate_on
     }
     if !validate_only {
         logging::change(&changes);
-        info!(?changes, client_id = context.client_id, "log levels changed");
+        info!(?changes, client_id = &*context.client_id, "log levels changed");
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ fn translate(context: &Context, request: ConsumerGroupHeartbeatRequest) -> Resul
     };
     Ok(ConsumerHeartbeatRequest {
         fresh_member_id: if needs_id { crate::controller::random_uuid()? } else { String::new() },
-        client_id: context.client_id.clone(),
+        client_id: context.client_id.to_string(),
         client_host: context.client_host(),
         topics: Topics::new(context.broker.image()),
         group_id: request.group_id,

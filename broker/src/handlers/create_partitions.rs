@@ -42,7 +42,7 @@ async fn create(context: &Context, wanted: CreatePartitionsTopic, validate_only:
         wanted.assignments.map(|assignments| assignments.into_iter().map(|a| a.broker_ids).collect());
     controller::grow(&context.broker, &wanted.name, wanted.count, chosen.as_deref(), validate_only).await?;
     if !validate_only {
-        info!(topic = wanted.name, partitions = wanted.count, client_id = context.client_id, "partitions added");
+        info!(topic = wanted.name, partitions = wanted.count, client_id = &*context.client_id, "partitions added");
     }
     Ok(())
 }

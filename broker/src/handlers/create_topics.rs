@@ -104,7 +104,7 @@ async fn create(context: &Context, valid: Vec<NewTopic>) -> Vec<CreatableTopicRe
     for (new, result) in valid.into_iter().zip(results) {
         match result {
             Ok(()) => {
-                let (topic, partitions, client_id) = (&new.name, new.assignments.len(), &context.client_id);
+                let (topic, partitions, client_id) = (&new.name, new.assignments.len(), &*context.client_id);
                 info!(topic, partitions, client_id, "topic created");
                 answers.push(accepted(context, &new));
             }

@@ -112,7 +112,7 @@ async fn delete(context: &Context, results: &mut [DeletableTopicResult], doomed:
                     result.error_message = Some(refusal.message);
                 }
             }
-            info!(topics = ?names, client_id = context.client_id, "topics deleted");
+            info!(topics = ?names, client_id = &*context.client_id, "topics deleted");
             context.broker.groups().topics_deleted(&context.broker, names).await;
         }
         Err(code) => {

@@ -3,12 +3,12 @@
 //! v7 incremental sessions (KIP-227). v9 leader epochs (KIP-320). v10 zstd. v11 preferred replica (KIP-392).
 //! v12 diverging epochs (KIP-595). v13 topic ids (KIP-516). Below v4 batches become message sets (`conversion/`).
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::messages::FetchRequest;
 use protocol::messages::fetch::*;
-use protocol::wire::Records;
 use protocol::{ErrorCode, Uuid};
 use tokio::time::{Instant, timeout_at};
 
@@ -17,7 +17,9 @@ use crate::context::Context;
 use crate::conversion::{OldFetch, fetched_format};
 use crate::dispatch::Later;
 use crate::fetch_session::{FetchPlan, Seen, SessionRequest, TopicKey, Wanted};
-use crate::partition::{FetchWaiter, Flow, Partition, ReadLimits, Slice, Traffic, read_all_partitions};
+use crate::partition::{
+    FetchWaiter, Flow, Partition, ReadLimits, Slice, Traffic, is_hot, read_all_partitions, read_in_order,
+};
 
 /// Topic ids instead of names.
 const FIRST_ID_VERSION: i16 = 13;
@@ -28,8 +30,15 @@ const FIRST_SESSION_VERSION: i16 = 7;
 const FIRST_ZSTD_VERSION: i16 = 10;
 const READ_COMMITTED: i8 = 1;
 
+/// Readers are answered right away with so many bytes at most; what is longer is gathered when its turn to be sent has
+/// come, so that a connection holds one long answer at a time. Bytes.
+const AT_ONCE_MAX_BYTES: usize = 128 * 1024;
+
 /// Reads what is there, or waits up to `max_wait_ms` for `min_bytes`.
-pub(crate) async fn handle(context: Context, request: FetchRequest) -> Later<FetchResponse> {
+pub(crate) fn handle(
+    context: Context,
+    request: FetchRequest,
+) -> Later<FetchResponse, impl Future<Output = FetchResponse> + Send> {
     let started = Instant::now();
     let (max_wait_ms, min_bytes, max_bytes) = (request.max_wait_ms, request.min_bytes, request.max_bytes);
     let read_committed = request.isolation_level == READ_COMMITTED;
@@ -39,13 +48,16 @@ pub(crate) async fn handle(context: Context, request: FetchRequest) -> Later<Fet
     };
     let limit = usize::try_from(max_bytes).unwrap_or(0).min(context.broker.config().fetch_max_bytes);
     let fetch = Fetch { context, plan, limit, min_bytes: usize::try_from(min_bytes).unwrap_or(0), read_committed };
+    if let Some(response) = fetch.at_once() {
+        return Later::Now(response);
+    }
     let wait = Duration::from_millis(u64::try_from(max_wait_ms).unwrap_or(0));
-    Later::wait(async move { fetch.run(started, wait).await })
+    Later::Wait(async move { fetch.run(started, wait).await })
 }
 
 fn plan(context: &Context, request: FetchRequest) -> Result<FetchPlan, ErrorCode> {
     let by_id = context.version >= FIRST_ID_VERSION;
-    let key = |name: &str, id: Uuid| if by_id { TopicKey::Id(id) } else { TopicKey::Name(name.into()) };
+    let key = |name: &Arc<str>, id: Uuid| if by_id { TopicKey::Id(id) } else { TopicKey::Name(Arc::clone(name)) };
     let mut wanted = Vec::new();
     for topic in &request.topics {
         let topic_key = key(&topic.topic, topic.topic_id);
@@ -79,37 +91,60 @@ struct Fetch {
 
 /// What one partition gave.
 pub(crate) struct Found {
-    /// Where it was looked for; none if there is no such place.
+    /// Where it is looked for; none if there is no such place.
     pub(crate) partition: Option<Arc<Partition>>,
     pub(crate) error_code: ErrorCode,
     pub(crate) slice: Slice,
 }
 
+impl Found {
+    /// Nothing of it was read yet.
+    fn of(resolved: Result<Arc<Partition>, ErrorCode>) -> Found {
+        match resolved {
+            Ok(partition) => Found { partition: Some(partition), error_code: ErrorCode::NONE, slice: Slice::default() },
+            Err(error_code) => Found { partition: None, error_code, slice: Slice::UNKNOWN },
+        }
+    }
+
+    /// Whether the topic or the partition is gone, or never was.
+    fn is_absent(&self) -> bool {
+        matches!(self.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID)
+    }
+}
+
 impl Fetch {
+    /// The answer, if it is known without waiting for anybody: most readers are at the end, where memory has it.
+    fn at_once(&self) -> Option<FetchResponse> {
+        if fetched_format(self.context.version).is_some() {
+            return None;
+        }
+        let mut found = self.resolve();
+        if !is_hot(&self.plan.wanted, &found) {
+            return None;
+        }
+        read_in_order(&self.plan.wanted, &mut found, self.limits());
+        let bytes: usize = found.iter().map(|found| found.slice.len()).sum();
+        let is_known = bytes >= self.min_bytes || is_hurry(&found, None);
+        (is_known && bytes <= AT_ONCE_MAX_BYTES).then(|| self.response(found))
+    }
+
     async fn run(self, started: Instant, wait: Duration) -> FetchResponse {
         let deadline = started + wait;
-        let mut absent_from_the_start = None;
+        let mut absent_from_the_start: Option<Vec<bool>> = None;
         loop {
             let resolved = self.resolve();
-            let absent: &Vec<bool> =
-                absent_from_the_start.get_or_insert_with(|| resolved.iter().map(is_absent).collect());
             // Registered before reading, so that an append between the two is not missed.
             let waiter = FetchWaiter::new(self.min_bytes);
-            for partition in resolved.iter().filter_map(|partition| partition.as_ref().ok()) {
+            for partition in resolved.iter().filter_map(|found| found.partition.as_ref()) {
                 partition.fetch_waiters().register(&waiter);
             }
             let found = self.read(resolved).await;
             let bytes: usize = found.iter().map(|found| found.slice.len()).sum();
-            // A consumer goes on asking for a topic that is gone until it believes it, seconds later. If that cut every
-            // wait short it would ask without a pause; a fetch of nothing else has nothing to wait for.
-            let hurry = found
-                .iter()
-                .zip(absent)
-                .any(|(found, absent)| (found.error_code.is_error() && !absent) || found.slice.diverging.is_some())
-                || absent.iter().all(|absent| *absent);
+            let hurry = is_hurry(&found, absent_from_the_start.as_deref());
             if bytes >= self.min_bytes || hurry || Instant::now() >= deadline {
                 return self.response(found);
             }
+            absent_from_the_start.get_or_insert_with(|| found.iter().map(Found::is_absent).collect());
             // Bytes that are there already count towards the minimum: wait for the rest only.
             waiter.progress(bytes);
             drop(found);
@@ -120,22 +155,25 @@ impl Fetch {
         }
     }
 
-    fn resolve(&self) -> Vec<Result<Arc<Partition>, ErrorCode>> {
-        self.plan.wanted.iter().map(|wanted| resolve(&self.context.broker, wanted)).collect()
+    fn resolve(&self) -> Vec<Found> {
+        self.plan.wanted.iter().map(|wanted| Found::of(resolve(&self.context.broker, wanted))).collect()
     }
 
-    async fn read(&self, partitions: Vec<Result<Arc<Partition>, ErrorCode>>) -> Vec<Found> {
+    fn limits(&self) -> ReadLimits {
+        ReadLimits {
+            total_bytes: self.limit,
+            allow_zstd: self.context.version >= FIRST_ZSTD_VERSION,
+            read_committed: self.read_committed,
+        }
+    }
+
+    async fn read(&self, resolved: Vec<Found>) -> Vec<Found> {
         let (wanted, version) = (&self.plan.wanted, self.context.version);
         if let Some(format) = fetched_format(version) {
             let fetch = OldFetch { version, format, total_bytes: self.limit };
-            return self.context.broker.conversions().read_sets(wanted, partitions, fetch).await;
+            return self.context.broker.conversions().read_sets(wanted, resolved, fetch).await;
         }
-        let limits = ReadLimits {
-            total_bytes: self.limit,
-            allow_zstd: version >= FIRST_ZSTD_VERSION,
-            read_committed: self.read_committed,
-        };
-        read_all_partitions(wanted, partitions, limits).await
+        read_all_partitions(wanted, resolved, self.limits()).await
     }
 
     fn response(&self, found: Vec<Found>) -> FetchResponse {
@@ -152,8 +190,8 @@ impl Fetch {
                 continue;
             }
             let (topic, topic_id) = match &wanted.topic {
-                TopicKey::Name(name) => (name.to_string(), Uuid::ZERO),
-                TopicKey::Id(id) => (String::new(), *id),
+                TopicKey::Name(name) => (Arc::clone(name), Uuid::ZERO),
+                TopicKey::Id(id) => (Arc::default(), *id),
             };
             let answer = self.partition_data(wanted, found);
             match responses.last_mut() {
@@ -196,7 +234,7 @@ impl Fetch {
                 .has_aborted_list(error_code, slice.diverging.is_some())
                 .then(|| slice.aborted.iter().map(aborted_transaction).collect()),
             preferred_read_replica: -1,
-            records: Some(Records::from_chunks(slice.chunks)),
+            records: Some(slice.records),
             ..Default::default()
         }
     }
@@ -229,6 +267,13 @@ fn resolve(broker: &Broker, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode
     }
 }
 
-fn is_absent(resolved: &Result<Arc<Partition>, ErrorCode>) -> bool {
-    matches!(resolved, Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID))
+/// Whether somebody has to be told now, however little there is. A consumer goes on asking for a topic that is gone until
+/// it believes it, seconds later. If that cut every wait short it would ask without a pause; a fetch of nothing else has
+/// nothing to wait for.
+fn is_hurry(found: &[Found], absent_from_the_start: Option<&[bool]>) -> bool {
+    let was_absent = |place: usize| absent_from_the_start.map_or(found[place].is_absent(), |absent| absent[place]);
+    let is_news = |(place, found): (usize, &Found)| {
+        (found.error_code.is_error() && !was_absent(place)) || found.slice.diverging.is_some()
+    };
+    found.iter().enumerate().any(is_news) || (0..found.len()).all(was_absent)
 }

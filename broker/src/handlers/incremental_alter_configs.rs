@@ -144,7 +144,7 @@ pub(crate) async fn apply(context: &Context, alteration: ConfigAlteration, valid
     let resource = alteration.resource.to_string();
     controller::alter_configs(&context.broker, alteration, validate_only).await?;
     if !validate_only {
-        info!(resource, client_id = context.client_id, "configuration changed");
+        info!(resource, client_id = &*context.client_id, "configuration changed");
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ fn translate(context: &Context, request: JoinGroupRequest) -> Result<JoinRequest
     let unique = crate::controller::random_uuid()?;
     Ok(JoinRequest {
         fresh_member_id: format!("{named}-{unique}"),
-        client_id: context.client_id.clone(),
+        client_id: context.client_id.to_string(),
         client_host: context.client_host(),
         group_id: request.group_id,
         member_id: request.member_id,

@@ -5,6 +5,7 @@
 //! v13 topic ids (KIP-516).
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use protocol::messages::ProduceRequest;
 use protocol::messages::produce::*;
 use protocol::records::{Batch, BatchError, Codec, batches};
 use protocol::{ErrorCode, Uuid};
-use storage::TransactionCheck;
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -20,9 +20,9 @@ use crate::context::Context;
 use crate::conversion::may_produce_sets;
 use crate::coordinator::{Understanding, Writer, admit};
 use crate::disk_work::Writers;
-use crate::dispatch::Later;
+use crate::dispatch::{Handled, Later};
 use crate::error::{AppendFailure, append_failure};
-use crate::partition::{AppendJob, Durable, Partition, append_batches};
+use crate::partition::{AppendJob, Durable, Partition, append_batches, append_here};
 
 /// Below this version a client cannot know zstd.
 const FIRST_ZSTD_VERSION: i16 = 7;
@@ -36,84 +36,124 @@ const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
 const ACKS_LEADER: i16 = 1;
 
-/// One partition's part of the request, on its way to an answer.
-struct Item {
-    topic: usize,
-    index: i32,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    Append {
-        partition: Arc<Partition>,
-        batch: Bytes,
-        /// What lets it begin a transaction.
-        check: TransactionCheck,
-    },
-    /// Without a partition that was written to, its log start offset is -1.
-    Failed {
-        failure: AppendFailure,
-        log_start_offset: i64,
-    },
-    Appended {
-        appended: storage::Appended,
-        log_start_offset: i64,
-        durable: Option<oneshot::Receiver<Durable>>,
-    },
-}
-
-impl Outcome {
-    fn failed(failure: AppendFailure) -> Outcome {
-        Outcome::Failed { failure, log_start_offset: -1 }
-    }
-}
+/// What has to be durable before the answer leaves, and which answer that is.
+type Wait = ((usize, usize), oneshot::Receiver<Durable>);
 
 /// Appends every partition's batch, in order, and answers as `acks` asks.
-pub(crate) async fn handle(context: Context, request: ProduceRequest) -> Later<ProduceResponse> {
+pub(crate) fn handle(
+    context: Context,
+    mut request: ProduceRequest,
+) -> Handled<ProduceResponse, impl Future<Output = Later<ProduceResponse>> + Send> {
     let acks = request.acks;
-    let topics: Vec<(String, Uuid)> = request.topic_data.iter().map(|t| (t.name.clone(), t.topic_id)).collect();
-    let transactional_id = request.transactional_id.clone();
-    let mut items = resolve(&context, request);
-    if may_produce_sets(context.version) {
-        convert_all(&context, &mut items).await;
+    let transactional_id = request.transactional_id.take();
+    let (response, mut jobs) = resolve(&context, request, transactional_id.is_some());
+    let is_ready = transactional_id.is_none() && !may_produce_sets(context.version);
+    if is_ready && (jobs.is_empty() || append_here(&mut jobs, acks == ACKS_ALL)) {
+        return Handled::Known(answer(&context, response, jobs, acks));
     }
-    if let Some(transactional_id) = transactional_id {
-        admit_transactions(&context, transactional_id, &mut items).await;
-    }
-    append_all(&mut items, acks).await;
-
-    if acks == ACKS_NONE {
-        return answer_none(&context, &topics, &items);
-    }
-    if items.iter().any(|item| matches!(&item.outcome, Outcome::Appended { durable: Some(_), .. })) {
-        return Later::wait(async move {
-            for item in &mut items {
-                wait_durable(item).await;
-            }
-            response(&context, topics, items)
-        });
-    }
-    Later::Now(response(&context, topics, items))
+    Handled::Going(async move {
+        let mut response = response;
+        if may_produce_sets(context.version) {
+            convert_all(&context, &mut response, &mut jobs).await;
+        }
+        if let Some(transactional_id) = transactional_id {
+            admit_transactions(&context, transactional_id, &mut response, &mut jobs).await;
+        }
+        if !jobs.is_empty() && !append_here(&mut jobs, acks == ACKS_ALL) {
+            jobs = append_batches(jobs, acks == ACKS_ALL).await;
+        }
+        answer(&context, response, jobs, acks)
+    })
 }
 
-fn resolve(context: &Context, request: ProduceRequest) -> Vec<Item> {
-    let refusal = refuse_whole(&request);
-    let has_transactional_id = request.transactional_id.is_some();
-    let mut items = Vec::new();
-    for (topic, data) in request.topic_data.into_iter().enumerate() {
-        for partition_data in data.partition_data {
-            let outcome = match &refusal {
-                Some(failure) => Outcome::failed(failure.clone()),
-                None => {
-                    let name = (context.version < 13).then_some(data.name.as_str());
-                    let (id, index, records) = (data.topic_id, partition_data.index, partition_data.records);
-                    resolve_one(context, name, id, index, records, has_transactional_id).unwrap_or_else(Outcome::failed)
-                }
-            };
-            items.push(Item { topic, index: partition_data.index, outcome });
+/// What came of the jobs, once it is durable if it has to be.
+fn answer(context: &Context, mut response: ProduceResponse, jobs: Vec<AppendJob>, acks: i16) -> Later<ProduceResponse> {
+    let mut waits = Vec::new();
+    for job in jobs {
+        waits.extend(settle(at(&mut response, job.place), job));
+    }
+    if acks == ACKS_NONE {
+        return answer_none(context, &response);
+    }
+    if waits.is_empty() {
+        return Later::Now(response);
+    }
+    Later::wait(async move {
+        for (place, receiver) in waits {
+            if let Some(code) = wait_durable(receiver).await {
+                fail(at(&mut response, place), AppendFailure::code(code), -1);
+            }
+        }
+        response
+    })
+}
+
+fn at(response: &mut ProduceResponse, (topic, partition): (usize, usize)) -> &mut PartitionProduceResponse {
+    &mut response.responses[topic].partition_responses[partition]
+}
+
+fn settle(answer: &mut PartitionProduceResponse, job: AppendJob) -> Option<Wait> {
+    match job.result {
+        Ok((appended, durable)) => {
+            answer.base_offset = appended.base_offset;
+            answer.log_append_time_ms = appended.log_append_time_ms.unwrap_or(-1);
+            answer.log_start_offset = job.partition.log_start_offset();
+            durable.map(|receiver| (job.place, receiver))
+        }
+        Err(refusal) => {
+            refuse(answer, &job.partition, append_failure(&job.partition, &refusal));
+            None
         }
     }
-    items
+}
+
+/// Without a partition that was written to, its log start offset is -1.
+fn fail(answer: &mut PartitionProduceResponse, failure: AppendFailure, log_start_offset: i64) {
+    let indexes = failure.records.into_iter();
+    *answer = PartitionProduceResponse {
+        index: answer.index,
+        base_offset: -1,
+        log_start_offset,
+        error_code: failure.code,
+        error_message: failure.message,
+        record_errors: indexes
+            .map(|(batch_index, batch_index_error_message)| BatchIndexAndErrorMessage {
+                batch_index,
+                batch_index_error_message,
+            })
+            .collect(),
+        ..Default::default()
+    };
+}
+
+/// An answer for every partition, and a job for each whose answer is no refusal yet, in the same order.
+fn resolve(
+    context: &Context,
+    request: ProduceRequest,
+    has_transactional_id: bool,
+) -> (ProduceResponse, Vec<AppendJob>) {
+    let refusal = refuse_whole(&request);
+    let mut jobs = Vec::new();
+    let topic = |(topic, data): (usize, TopicProduceData)| {
+        let name = (context.version < 13).then_some(data.name.as_str());
+        let one = |(place, partition): (usize, PartitionProduceData)| {
+            let (index, records) = (partition.index, partition.records);
+            let mut answer = PartitionProduceResponse { index, base_offset: -1, ..Default::default() };
+            let resolved = match &refusal {
+                Some(failure) => Err(failure.clone()),
+                None => resolve_one(context, name, data.topic_id, index, records, has_transactional_id),
+            };
+            match resolved {
+                Ok((partition, batch)) => jobs.push(AppendJob::new(partition, batch, (topic, place))),
+                Err(failure) => fail(&mut answer, failure, -1),
+            }
+            answer
+        };
+        let partition_responses = data.partition_data.into_iter().enumerate().map(one).collect();
+        TopicProduceResponse { name: data.name, topic_id: data.topic_id, partition_responses }
+    };
+    let responses = request.topic_data.into_iter().enumerate().map(topic).collect();
+    (ProduceResponse { responses, ..Default::default() }, jobs)
 }
 
 /// Errors that hit every partition alike.
@@ -131,7 +171,7 @@ fn resolve_one(
     index: i32,
     records: Option<protocol::wire::Records>,
     has_transactional_id: bool,
-) -> Result<Outcome, AppendFailure> {
+) -> Result<(Arc<Partition>, Bytes), AppendFailure> {
     let batch = records.map(protocol::wire::Records::into_bytes).unwrap_or_default();
     let is_set = may_produce_sets(context.version);
     let malformed = if is_set { None } else { not_one_batch(&batch) };
@@ -164,7 +204,7 @@ fn resolve_one(
             return Err(AppendFailure::code(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED));
         }
     }
-    Ok(Outcome::Append { partition, batch, check: TransactionCheck::Ongoing })
+    Ok((partition, batch))
 }
 
 /// What is wrong with bytes that are not one batch of the one format. Kafka looks for a batch first, and into it second,
@@ -182,21 +222,25 @@ fn not_one_batch(bytes: &[u8]) -> Option<AppendFailure> {
 }
 
 /// Sees to it that transactional batches may be appended: their partitions are in the transaction, or become part of it.
-async fn admit_transactions(context: &Context, transactional_id: String, items: &mut [Item]) {
-    let (mut places, mut asked, mut producers) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for (place, item) in items.iter().enumerate() {
-        let Outcome::Append { partition, batch, .. } = &item.outcome else { continue };
-        let header = Batch::parse(batch).ok().filter(|header| header.is_transactional() && header.has_producer_id());
-        let Some(header) = header else { continue };
-        places.push(place);
-        asked.push((Arc::clone(partition), header.base_sequence()));
+async fn admit_transactions(
+    context: &Context,
+    transactional_id: String,
+    response: &mut ProduceResponse,
+    jobs: &mut Vec<AppendJob>,
+) {
+    let (mut asked, mut producers) = (Vec::new(), BTreeSet::new());
+    for job in &*jobs {
+        let Some(header) = transactional(&job.batch) else { continue };
+        asked.push((Arc::clone(&job.partition), header.base_sequence()));
         producers.insert((header.producer_id(), header.producer_epoch()));
     }
     let Some((producer_id, producer_epoch)) = producers.pop_first() else { return };
     if !producers.is_empty() {
         let message = "the transactional records of a request come from more than one producer";
         let failure = AppendFailure::new(ErrorCode::INVALID_PRODUCER_ID_MAPPING, message);
-        items.iter_mut().for_each(|item| item.outcome = Outcome::failed(failure.clone()));
+        let answers = response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses);
+        answers.for_each(|answer| fail(answer, failure.clone(), -1));
+        jobs.clear();
         return;
     }
     let understanding = match context.version {
@@ -206,43 +250,47 @@ async fn admit_transactions(context: &Context, transactional_id: String, items: 
     };
     let writers = Writers::Producers;
     let writer = Writer { transactional_id, producer_id, producer_epoch, understanding, writers };
-    let admissions = admit(&context.broker, &writer, &asked).await;
-    for (place, admission) in places.into_iter().zip(admissions) {
-        match (&mut items[place].outcome, admission) {
-            (Outcome::Append { check, .. }, Ok(admitted)) => *check = admitted,
-            (outcome, Err(code)) => *outcome = Outcome::failed(not_admitted(code, understanding)),
-            _ => {}
+    let mut admissions = admit(&context.broker, &writer, &asked).await.into_iter();
+    jobs.retain_mut(|job| {
+        if transactional(&job.batch).is_none() {
+            return true;
         }
-    }
+        match admissions.next().unwrap_or(Err(ErrorCode::COORDINATOR_NOT_AVAILABLE)) {
+            Ok(admitted) => job.check = admitted,
+            Err(code) => {
+                fail(at(response, job.place), not_admitted(code, understanding), -1);
+                return false;
+            }
+        }
+        true
+    });
+}
+
+/// The header of a batch that belongs to a transaction.
+fn transactional(batch: &[u8]) -> Option<Batch<'_>> {
+    Batch::parse(batch).ok().filter(|header| header.is_transactional() && header.has_producer_id())
 }
 
 /// Makes batches of the message sets of old producers. One without messages is answered as stored, nowhere.
-async fn convert_all(context: &Context, items: &mut [Item]) {
-    let mut sets = Vec::new();
-    let mut places = Vec::new();
-    for (place, item) in items.iter_mut().enumerate() {
-        if let Outcome::Append { partition, batch, .. } = &mut item.outcome {
-            sets.push((Arc::clone(partition), std::mem::take(batch)));
-            places.push(place);
-        }
-    }
-    if sets.is_empty() {
+async fn convert_all(context: &Context, response: &mut ProduceResponse, jobs: &mut Vec<AppendJob>) {
+    if jobs.is_empty() {
         return;
     }
-    let converted = context.broker.conversions().to_batches(sets).await;
-    for (place, converted) in places.into_iter().zip(converted) {
-        let Outcome::Append { partition, batch, .. } = &mut items[place].outcome else { continue };
-        match converted {
-            Ok(Some(made)) => *batch = made,
-            Ok(None) => {
-                let nowhere =
-                    storage::Appended { base_offset: -1, last_offset: -1, log_append_time_ms: None, duplicate: false };
-                let log_start_offset = partition.log_start_offset();
-                items[place].outcome = Outcome::Appended { appended: nowhere, log_start_offset, durable: None };
+    let sets = jobs.iter_mut().map(|job| (Arc::clone(&job.partition), std::mem::take(&mut job.batch))).collect();
+    let mut converted = context.broker.conversions().to_batches(sets).await.into_iter();
+    jobs.retain_mut(|job| {
+        let answer = at(response, job.place);
+        match converted.next() {
+            Some(Ok(Some(made))) => {
+                job.batch = made;
+                return true;
             }
-            Err(failure) => items[place].outcome = refused(partition, failure),
+            Some(Ok(None)) => answer.log_start_offset = job.partition.log_start_offset(),
+            Some(Err(failure)) => refuse(answer, &job.partition, failure),
+            None => fail(answer, AppendFailure::code(ErrorCode::UNKNOWN_SERVER_ERROR), -1),
         }
-    }
+        false
+    });
 }
 
 /// What a producer is told. Older ones do not retry all of these codes as they should: NOT_ENOUGH_REPLICAS makes them,
@@ -264,110 +312,42 @@ fn not_admitted(code: ErrorCode, understanding: Understanding) -> AppendFailure 
     }
 }
 
-async fn append_all(items: &mut [Item], acks: i16) {
-    let mut jobs = Vec::new();
-    let mut places = Vec::new();
-    for (place, item) in items.iter().enumerate() {
-        if let Outcome::Append { partition, batch, check } = &item.outcome {
-            jobs.push(AppendJob { partition: Arc::clone(partition), batch: batch.clone(), check: *check });
-            places.push(place);
-        }
-    }
-    if jobs.is_empty() {
-        return;
-    }
-    // The items keep no reference to the bytes, so that storage may patch them in place.
-    for place in &places {
-        if let Outcome::Append { batch, .. } = &mut items[*place].outcome {
-            *batch = Bytes::new();
-        }
-    }
-    let results = append_batches(jobs, acks == ACKS_ALL).await;
-    for (place, result) in places.into_iter().zip(results) {
-        let Outcome::Append { partition, .. } = &items[place].outcome else { continue };
-        items[place].outcome = match result {
-            Ok((appended, durable)) => {
-                Outcome::Appended { appended, log_start_offset: partition.log_start_offset(), durable }
-            }
-            Err(error) => refused(partition, append_failure(partition, &error)),
-        };
-    }
-}
-
 /// A refusal tells where the log starts, so that an idempotent producer can see whether its records were deleted; not
 /// one of bytes that were never compared with the log.
-fn refused(partition: &Partition, failure: AppendFailure) -> Outcome {
-    match failure.code {
+fn refuse(answer: &mut PartitionProduceResponse, partition: &Partition, failure: AppendFailure) {
+    let log_start_offset = match failure.code {
         ErrorCode::CORRUPT_MESSAGE
         | ErrorCode::MESSAGE_TOO_LARGE
         | ErrorCode::RECORD_LIST_TOO_LARGE
         | ErrorCode::KAFKA_STORAGE_ERROR
-        | ErrorCode::NOT_LEADER_OR_FOLLOWER => Outcome::failed(failure),
-        _ => Outcome::Failed { failure, log_start_offset: partition.log_start_offset() },
-    }
+        | ErrorCode::NOT_LEADER_OR_FOLLOWER => -1,
+        _ => partition.log_start_offset(),
+    };
+    fail(answer, failure, log_start_offset);
 }
 
-async fn wait_durable(item: &mut Item) {
-    let Outcome::Appended { durable, .. } = &mut item.outcome else { return };
-    let Some(receiver) = durable.take() else { return };
+/// Why it will not be durable, if so.
+async fn wait_durable(receiver: oneshot::Receiver<Durable>) -> Option<ErrorCode> {
     match receiver.await {
-        Ok(Ok(())) => {}
-        Ok(Err(code)) => item.outcome = Outcome::failed(AppendFailure::code(code)),
+        Ok(durable) => durable.err(),
         // The partition was dropped under us: deleted, or the broker stops.
-        Err(_) => item.outcome = Outcome::failed(AppendFailure::code(ErrorCode::NOT_LEADER_OR_FOLLOWER)),
+        Err(_) => Some(ErrorCode::NOT_LEADER_OR_FOLLOWER),
     }
 }
 
 /// acks=0 gets no answer, so a failure can only be told by closing the connection: the client then asks for metadata
 /// again. It is logged, because the client never learns which records were lost.
-fn answer_none(context: &Context, topics: &[(String, Uuid)], items: &[Item]) -> Later<ProduceResponse> {
-    let mut failed = items.iter().filter_map(|item| match &item.outcome {
-        Outcome::Failed { failure, .. } => Some((item, failure)),
-        _ => None,
-    });
+fn answer_none(context: &Context, response: &ProduceResponse) -> Later<ProduceResponse> {
+    let topics = response.responses.iter();
+    let all = topics.flat_map(|topic| topic.partition_responses.iter().map(move |answer| (&topic.name, answer)));
+    let mut failed = all.filter(|(_, answer)| answer.error_code.is_error());
     match failed.next() {
         None => Later::Silent,
-        Some((item, failure)) => {
-            let (client, client_id) = (context.connection.peer, &context.client_id);
-            let (topic, partition, more) = (&topics[item.topic].0, item.index, failed.count());
-            warn!(%client, client_id, topic, partition, more, error = %failure.code, "connection closed: a produce with acks=0 was refused and its records are lost; use acks=1 or all to learn of it in the client");
+        Some((topic, answer)) => {
+            let (client, client_id) = (context.connection.peer, &*context.client_id);
+            let (partition, error, more) = (answer.index, answer.error_code, failed.count());
+            warn!(%client, client_id, topic, partition, more, %error, "connection closed: a produce with acks=0 was refused and its records are lost; use acks=1 or all to learn of it in the client");
             Later::Close
         }
     }
-}
-
-fn response(context: &Context, topics: Vec<(String, Uuid)>, items: Vec<Item>) -> ProduceResponse {
-    let mut responses: Vec<_> = topics
-        .into_iter()
-        .map(|(name, topic_id)| TopicProduceResponse { name, topic_id, ..Default::default() })
-        .collect();
-    let mut leader_asked = false;
-    for item in items {
-        let mut answer = PartitionProduceResponse { index: item.index, base_offset: -1, ..Default::default() };
-        match item.outcome {
-            Outcome::Appended { appended, log_start_offset, .. } => {
-                answer.base_offset = appended.base_offset;
-                answer.log_append_time_ms = appended.log_append_time_ms.unwrap_or(-1);
-                answer.log_start_offset = log_start_offset;
-            }
-            Outcome::Failed { failure, log_start_offset } => {
-                answer.log_start_offset = log_start_offset;
-                leader_asked |= failure.code == ErrorCode::NOT_LEADER_OR_FOLLOWER;
-                answer.error_code = failure.code;
-                answer.error_message = failure.message;
-                answer.record_errors = failure
-                    .records
-                    .into_iter()
-                    .map(|(batch_index, message)| BatchIndexAndErrorMessage {
-                        batch_index,
-                        batch_index_error_message: message,
-                    })
-                    .collect();
-            }
-            Outcome::Append { .. } => answer.error_code = ErrorCode::UNKNOWN_SERVER_ERROR,
-        }
-        responses[item.topic].partition_responses.push(answer);
-    }
-    let _ = (leader_asked, context);
-    ProduceResponse { responses, ..Default::default() }
 }

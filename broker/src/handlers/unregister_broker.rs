@@ -14,7 +14,7 @@ pub(crate) async fn handle(context: Context, request: UnregisterBrokerRequest) -
     let (error_code, message) = if context.broker.image().broker(id).is_none() {
         (ErrorCode::BROKER_ID_NOT_REGISTERED, format!("Broker ID {id} is not currently registered"))
     } else {
-        let client_id = &context.client_id;
+        let client_id = &*context.client_id;
         warn!(broker_id = id, client_id, "not unregistered: the broker is alive, and the cluster has no other");
         (ErrorCode::INVALID_REQUEST, format!("Broker {id} is alive, and the cluster has no other: stop it instead."))
     };

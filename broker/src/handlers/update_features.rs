@@ -25,7 +25,7 @@ pub(crate) async fn handle(context: Context, request: UpdateFeaturesRequest) -> 
         let results = request.feature_updates.into_iter().map(done).collect();
         return UpdateFeaturesResponse { results, ..Default::default() };
     };
-    let (feature, level, client_id) = (&update.feature, update.max_version_level, &context.client_id);
+    let (feature, level, client_id) = (&update.feature, update.max_version_level, &*context.client_id);
     info!(feature, level, client_id, reason, "features not updated");
     let message = format!(
         "The update failed for all features since the following feature had an error: Invalid update version {level} for \

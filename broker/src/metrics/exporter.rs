@@ -197,6 +197,6 @@ fn written_ms(view: &View<'_>, one: &Consumed<'_>) -> Option<i64> {
     let open = view.broker.partitions().open_by_id(one.topic.id, one.index)?;
     let offset = one.committed.max(open.log_start_offset());
     let read = open.log().read(offset, 1, open.high_watermark(), true).ok()?;
-    let batch = Batch::parse(read.chunks.first()?).ok()?;
+    let batch = Batch::parse(read.records.chunks().first()?).ok()?;
     Some(if batch.base_offset() >= offset { batch.base_timestamp() } else { batch.max_timestamp() })
 }

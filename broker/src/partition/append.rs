@@ -15,7 +15,7 @@ use crate::disk_work::{self, Writers, WritingWorker};
 type Appending = (Appended, Option<oneshot::Receiver<Durable>>);
 
 /// The same, or why nothing was appended.
-pub(crate) type AppendResult = Result<Appending, AppendRefusal>;
+type AppendResult = Result<Appending, AppendRefusal>;
 
 /// Why nothing was appended.
 #[derive(Debug)]
@@ -29,26 +29,48 @@ pub(crate) enum AppendRefusal {
 /// What a worker of the runtime writes with its own hands, bytes; for more, handing it over costs little.
 const HERE_MAX_BYTES: usize = 1 << 20;
 
-/// A client's batch, on its way to a partition.
+/// A client's batch, on its way to a partition, and what came of it.
 pub(crate) struct AppendJob {
     pub(crate) partition: Arc<Partition>,
+    /// Nobody else keeps a reference to its bytes, so that storage may patch them in place. Gone once it was tried.
     pub(crate) batch: Bytes,
     /// What lets it begin a transaction there.
     pub(crate) check: TransactionCheck,
+    /// Where its answer stands: topic and partition, as counted in the request.
+    pub(crate) place: (usize, usize),
+    pub(crate) result: AppendResult,
 }
 
-/// Appends client batches, each to its partition, in order. What waits for no flush as a rule is written right here.
-pub(crate) async fn append_batches(jobs: Vec<AppendJob>, durable: bool) -> Vec<AppendResult> {
-    let count = jobs.len();
-    // Asking takes locks that a stalled flush may hold, so the worker is claimed before.
-    if let Some(_worker) = WritingWorker::claim()
-        && is_quick(&jobs)
-    {
-        return append_all(jobs, durable);
+impl AppendJob {
+    /// Nothing was tried yet.
+    pub(crate) fn new(partition: Arc<Partition>, batch: Bytes, place: (usize, usize)) -> AppendJob {
+        let result = Err(AppendRefusal::Log(AppendError::Closed));
+        AppendJob { partition, batch, check: TransactionCheck::Ongoing, place, result }
     }
-    let appended = disk_work::run(Writers::Producers, move || append_all(jobs, durable)).await;
+}
+
+/// Appends client batches right here, each to its partition, in order, if that waits for no flush as a rule. Answers
+/// whether it did; else [`append_batches`] is the way.
+pub(crate) fn append_here(jobs: &mut [AppendJob], durable: bool) -> bool {
+    // Asking takes locks that a stalled flush may hold, so the worker is claimed before.
+    let worker = WritingWorker::claim();
+    let is_here = worker.is_some() && is_quick(jobs);
+    if is_here {
+        append_all(jobs, durable);
+    }
+    is_here
+}
+
+/// The same on a thread that may wait for a flush.
+pub(crate) async fn append_batches(mut jobs: Vec<AppendJob>, durable: bool) -> Vec<AppendJob> {
+    let untried = |job: &AppendJob| AppendJob::new(Arc::clone(&job.partition), Bytes::new(), job.place);
+    let untried: Vec<_> = jobs.iter().map(untried).collect();
+    let appended = disk_work::run(Writers::Producers, move || {
+        append_all(&mut jobs, durable);
+        jobs
+    });
     // Only a stopping runtime cancels a blocking task.
-    appended.unwrap_or_else(|_| (0..count).map(|_| Err(AppendRefusal::Log(AppendError::Closed))).collect())
+    appended.await.unwrap_or(untried)
 }
 
 fn is_quick(jobs: &[AppendJob]) -> bool {
@@ -57,8 +79,10 @@ fn is_quick(jobs: &[AppendJob]) -> bool {
     bytes <= HERE_MAX_BYTES && jobs.iter().all(is_quick)
 }
 
-fn append_all(jobs: Vec<AppendJob>, durable: bool) -> Vec<AppendResult> {
-    jobs.into_iter().map(|job| append_of_client(&job.partition, job.batch, job.check, durable)).collect()
+fn append_all(jobs: &mut [AppendJob], durable: bool) {
+    for job in jobs {
+        job.result = append_of_client(&job.partition, std::mem::take(&mut job.batch), job.check, durable);
+    }
 }
 
 fn append_of_client(partition: &Arc<Partition>, batch: Bytes, check: TransactionCheck, durable: bool) -> AppendResult {

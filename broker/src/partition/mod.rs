@@ -27,13 +27,13 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::TopicConfig;
 
-pub(crate) use append::{AppendJob, AppendRefusal, append_batches};
+pub(crate) use append::{AppendJob, AppendRefusal, append_batches, append_here};
 pub(crate) use checkpoints::keep_checkpoints;
 pub(crate) use cleaner::{CLEANING, Cleaner};
 pub(crate) use disk_space::DiskSpace;
 pub(crate) use flusher::{FLUSHES, Flusher};
 pub(crate) use housekeeping::housekeeping;
-pub(crate) use read::{ReadLimits, Slice, read_all_partitions};
+pub(crate) use read::{ReadLimits, Slice, is_hot, read_all_partitions, read_in_order};
 pub(crate) use registry::Partitions;
 pub(crate) use total_retention::TotalRetention;
 pub(crate) use traffic::{ALL_TRAFFIC, FLOWS, Flow, Traffic};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::records::{Codec, batches};
+use protocol::wire::Records;
 use storage::{AbortedTransaction, PartitionLog, ReadError};
 
 use super::Partition;
@@ -26,7 +27,7 @@ pub(crate) struct ReadLimits {
 /// Whole batches of one partition, and where its log stands.
 #[derive(Default)]
 pub(crate) struct Slice {
-    pub(crate) chunks: Vec<Bytes>,
+    pub(crate) records: Records,
     pub(crate) high_watermark: i64,
     pub(crate) last_stable_offset: i64,
     pub(crate) log_start_offset: i64,
@@ -37,64 +38,70 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
+    /// What is told with an error.
+    pub(crate) const UNKNOWN: Slice = Slice {
+        records: Records::EMPTY,
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        aborted: Vec::new(),
+        diverging: None,
+    };
+
     /// Bytes of records.
     pub(crate) fn len(&self) -> usize {
-        self.chunks.iter().map(Bytes::len).sum()
+        self.records.len()
     }
+}
+
+/// Whether all that is wanted is in memory, or cannot be had at all.
+pub(crate) fn is_hot(wanted: &[Wanted], found: &[Found]) -> bool {
+    wanted.iter().zip(found).all(|(wanted, found)| {
+        found.partition.as_ref().is_none_or(|partition| partition.log.is_hot(wanted.fetch_offset))
+    })
 }
 
 /// Reads each wanted partition in order, until the limit is reached. The first one that has records gives at least
 /// one whole batch, however large (KIP-74).
-pub(crate) async fn read_all_partitions(
-    wanted: &[Wanted],
-    partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
-    limits: ReadLimits,
-) -> Vec<Found> {
-    let hot = wanted.iter().zip(&partitions).all(|(wanted, partition)| {
-        partition.as_ref().is_ok_and(|partition| partition.log.is_hot(wanted.fetch_offset)) || partition.is_err()
-    });
-    if hot {
-        return read_in_order(wanted, partitions, limits);
+pub(crate) async fn read_all_partitions(wanted: &[Wanted], mut found: Vec<Found>, limits: ReadLimits) -> Vec<Found> {
+    if is_hot(wanted, &found) {
+        read_in_order(wanted, &mut found, limits);
+        return found;
     }
     // A page fault on cold data blocks its thread; the runtime's workers must not be that thread.
     let (owned, count) = (wanted.to_vec(), wanted.len());
-    let read = tokio::task::spawn_blocking(move || read_in_order(&owned, partitions, limits)).await;
-    read.unwrap_or_else(|_| (0..count).map(|_| failed(ErrorCode::KAFKA_STORAGE_ERROR)).collect())
+    let read = tokio::task::spawn_blocking(move || {
+        read_in_order(&owned, &mut found, limits);
+        found
+    });
+    let lost = || Found { partition: None, error_code: ErrorCode::KAFKA_STORAGE_ERROR, slice: Slice::UNKNOWN };
+    read.await.unwrap_or_else(|_| (0..count).map(|_| lost()).collect())
 }
 
-fn read_in_order(
-    wanted: &[Wanted],
-    partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
-    limits: ReadLimits,
-) -> Vec<Found> {
+/// The same of what is in memory. Whoever has no partition is passed over.
+pub(crate) fn read_in_order(wanted: &[Wanted], found: &mut [Found], limits: ReadLimits) {
     let mut left = limits.total_bytes;
     let mut nothing_yet = true;
-    let mut found = Vec::with_capacity(wanted.len());
-    for (wanted, partition) in wanted.iter().zip(partitions) {
-        let one = match partition {
-            Ok(partition) => {
-                let found = read_one(wanted, &partition, left, nothing_yet, limits);
-                Found { partition: Some(partition), ..found }
-            }
-            Err(code) => failed(code),
-        };
-        let bytes = one.slice.len();
+    for (wanted, found) in wanted.iter().zip(found) {
+        let Some(partition) = &found.partition else { continue };
+        match read_one(wanted, partition, left, nothing_yet, limits) {
+            Ok(slice) => found.slice = slice,
+            Err(code) => (found.error_code, found.slice) = (code, Slice::UNKNOWN),
+        }
+        let bytes = found.slice.len();
         nothing_yet &= bytes == 0;
         left = left.saturating_sub(bytes);
-        found.push(one);
     }
-    found
 }
 
-fn failed(error_code: ErrorCode) -> Found {
-    let slice = Slice { high_watermark: -1, last_stable_offset: -1, log_start_offset: -1, ..Default::default() };
-    Found { partition: None, error_code, slice }
-}
-
-fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: bool, limits: ReadLimits) -> Found {
-    if let Err(code) = partition.check_leader_epoch(wanted.current_leader_epoch) {
-        return failed(code);
-    }
+fn read_one(
+    wanted: &Wanted,
+    partition: &Partition,
+    left: usize,
+    at_least_one: bool,
+    limits: ReadLimits,
+) -> Result<Slice, ErrorCode> {
+    partition.check_leader_epoch(wanted.current_leader_epoch)?;
     let high_watermark = partition.high_watermark();
     let mut slice = Slice {
         high_watermark,
@@ -102,40 +109,33 @@ fn read_one(wanted: &Wanted, partition: &Partition, left: usize, at_least_one: b
         log_start_offset: partition.log_start_offset(),
         ..Default::default()
     };
-    match diverging(wanted, partition) {
-        Ok(None) => {}
-        Ok(diverging) => {
-            slice.diverging = diverging;
-            return Found { partition: None, error_code: ErrorCode::NONE, slice };
-        }
-        Err(code) => return failed(code),
+    slice.diverging = diverging(wanted, partition)?;
+    if slice.diverging.is_some() {
+        return Ok(slice);
     }
     let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
     let upper_bound = if limits.read_committed { slice.last_stable_offset } else { slice.high_watermark };
     // Those that do not know zstd need somebody to look for it, and the aborted transactions are looked up by the batches.
     let is_passed_on = limits.allow_zstd && !limits.read_committed;
     let read = if is_passed_on { PartitionLog::read_to_send } else { PartitionLog::read };
-    match read(&partition.log, wanted.fetch_offset, max_bytes, upper_bound, at_least_one) {
-        Ok(read) => slice.chunks = read.chunks,
-        Err(ReadError::OutOfRange { .. }) => return failed(ErrorCode::OFFSET_OUT_OF_RANGE),
-        Err(error) => return failed(read_code(partition, &error)),
-    }
+    let code = |error: ReadError| match error {
+        ReadError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+        error => read_code(partition, &error),
+    };
+    let read = read(&partition.log, wanted.fetch_offset, max_bytes, upper_bound, at_least_one);
+    slice.records = read.map_err(code)?.records;
     if limits.read_committed {
-        match aborted(partition, wanted.fetch_offset, &slice) {
-            Ok(aborted) => slice.aborted = aborted,
-            Err(ReadError::OutOfRange { .. }) => return failed(ErrorCode::OFFSET_OUT_OF_RANGE),
-            Err(error) => return failed(read_code(partition, &error)),
-        }
+        slice.aborted = aborted(partition, wanted.fetch_offset, &slice).map_err(code)?;
     }
-    if !limits.allow_zstd && has_zstd(&slice.chunks) {
-        return failed(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+    if !limits.allow_zstd && has_zstd(slice.records.chunks()) {
+        return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
     }
-    Found { partition: None, error_code: ErrorCode::NONE, slice }
+    Ok(slice)
 }
 
 /// The aborted transactions that have records in what is returned.
 fn aborted(partition: &Partition, from: i64, slice: &Slice) -> Result<Vec<AbortedTransaction>, ReadError> {
-    let last = slice.chunks.last().and_then(|chunk| batches(chunk).filter_map(Result::ok).last());
+    let last = slice.records.chunks().last().and_then(|chunk| batches(chunk).filter_map(Result::ok).last());
     match last {
         Some(last) => partition.log.aborted_transactions(from, last.next_offset().min(slice.last_stable_offset)),
         None => Ok(Vec::new()),
@@ -164,12 +164,12 @@ impl Partition {
     ///
     /// # Errors
     /// The log's.
-    pub(crate) async fn read_all(self: &Arc<Self>, offset: i64, max_bytes: usize) -> Result<Vec<Bytes>, ReadError> {
+    pub(crate) async fn read_all(self: &Arc<Self>, offset: i64, max_bytes: usize) -> Result<Records, ReadError> {
         let partition = Arc::clone(self);
         let read = tokio::task::spawn_blocking(move || {
             partition.log.read(offset, max_bytes, partition.log_end_offset(), true)
         });
-        read.await.unwrap_or(Err(ReadError::Closed)).map(|read| read.chunks)
+        read.await.unwrap_or(Err(ReadError::Closed)).map(|read| read.records)
     }
 
     /// First offsets of segments that were last written at or before `timestamp`, newest first, at most `max_count`: what

@@ -8,11 +8,22 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::timeout;
 
 fn job(rig: &Rig, batch: bytes::Bytes) -> AppendJob {
-    AppendJob { partition: Arc::clone(&rig.partition), batch, check: TransactionCheck::Ongoing }
+    AppendJob::new(Arc::clone(&rig.partition), batch, (0, 0))
 }
 
-async fn append(rig: &Rig, batch: bytes::Bytes, durable: bool) -> (Appended, Option<oneshot::Receiver<Durable>>) {
-    append_batches(vec![job(rig, batch)], durable).await.remove(0).unwrap()
+/// Right here if that is the way, as a producer's request does.
+async fn tried(rig: &Rig, batch: bytes::Bytes, durable: bool) -> Result<Appending, AppendRefusal> {
+    let mut jobs = vec![job(rig, batch)];
+    if !append_here(&mut jobs, durable) {
+        jobs = append_batches(jobs, durable).await;
+    }
+    jobs.remove(0).result
+}
+
+type Appending = (Appended, Option<oneshot::Receiver<Durable>>);
+
+async fn append(rig: &Rig, batch: bytes::Bytes, durable: bool) -> Appending {
+    tried(rig, batch, durable).await.unwrap()
 }
 
 #[tokio::test]
@@ -59,7 +70,7 @@ async fn a_failed_flush_is_told_to_all_who_wait_and_to_all_who_come() {
     }
     // The disk works again, and nobody knows what it has.
     rig.disk.flushes(Flushes::Succeed);
-    let next = append_batches(vec![job(&rig, record())], true).await.remove(0);
+    let next = tried(&rig, record(), true).await;
     let offline = |refusal| matches!(refusal, AppendRefusal::Log(AppendError::Storage(StorageError::Offline { .. })));
     assert!(offline(next.unwrap_err()));
 }
@@ -67,7 +78,7 @@ async fn a_failed_flush_is_told_to_all_who_wait_and_to_all_who_come() {
 #[tokio::test]
 async fn what_is_held_back_from_producers_is_there_for_coordinators() {
     let rig = Rig::new(u64::MAX);
-    let refused = append_batches(vec![job(&rig, record())], true).await.remove(0);
+    let refused = tried(&rig, record(), true).await;
     assert!(matches!(refused, Err(AppendRefusal::NearlyFull)));
     assert_eq!(rig.partition.log_end_offset(), 0);
     let durable = rig.partition.append_internal(record(), TransactionCheck::Ongoing).await.unwrap();

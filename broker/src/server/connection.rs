@@ -40,6 +40,8 @@ pub(crate) struct ConnectionInfo {
     pub(crate) listener: Arc<Listener>,
     /// What the client said of itself in ApiVersions (KIP-511): name and version.
     pub(crate) software: OnceLock<(String, String)>,
+    /// What the client called itself first, which few ever change.
+    pub(crate) client_id: OnceLock<Arc<str>>,
     /// Where its produce requests are timed, from the first one on.
     pub(crate) producer: OnceLock<Arc<ClientLatency>>,
 }
@@ -55,7 +57,8 @@ pub(crate) async fn serve(
     let Ok(local) = stream.local_addr() else { return };
     // Answers are written whole, so waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
-    let info = Arc::new(ConnectionInfo { peer, local, listener, software: OnceLock::new(), producer: OnceLock::new() });
+    let (software, client_id, producer) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+    let info = Arc::new(ConnectionInfo { peer, local, listener, software, client_id, producer });
 
     let (read_half, mut write_half) = stream.into_split();
     let limit = broker.config().socket_request_max_bytes;

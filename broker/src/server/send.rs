@@ -103,7 +103,9 @@ mod tests {
             batch.append(0, None, Some(&vec![value; 100_000]), &[]);
             log.append_as_leader(batch.build().freeze(), 0, AppendOrigin::Client, 0).unwrap();
         }
-        (0..20).flat_map(|offset| log.read_to_send(offset, 300_000, i64::MAX, true).unwrap().chunks).collect()
+        (0..20)
+            .flat_map(|offset| log.read_to_send(offset, 300_000, i64::MAX, true).unwrap().records.chunks().to_vec())
+            .collect()
     }
 
     #[tokio::test]

@@ -1,6 +1,8 @@
 //! Fetch: consumers, followers and voters of the metadata quorum read record batches; from version 7 on a session
 //! remembers what they read (KIP-227).
 
+use std::sync::Arc;
+
 use crate::api::*;
 use crate::wire::Records;
 use crate::{ErrorCode, Uuid};
@@ -42,7 +44,7 @@ api! {
     }
 
     struct FetchTopic {
-        topic: String [until 12],
+        topic: Arc<str> [until 12],
         topic_id: Uuid [since 13],
         partitions: Vec<FetchPartition>,
     }
@@ -62,13 +64,13 @@ api! {
     }
 
     struct ForgottenTopic {
-        topic: String [since 7, until 12],
+        topic: Arc<str> [since 7, until 12],
         topic_id: Uuid [since 13],
         partitions: Vec<i32> [since 7],
     }
 
     struct FetchableTopicResponse {
-        topic: String [until 12],
+        topic: Arc<str> [until 12],
         topic_id: Uuid [since 13],
         partitions: Vec<PartitionData>,
     }

@@ -183,12 +183,12 @@ pub(crate) fn chunks(log: &PartitionLog) -> Vec<Bytes> {
     while offset < log.log_end_offset() {
         let read = log.read(offset, 5_000, i64::MAX, true).unwrap();
         let before = offset;
-        for batch in read.chunks.iter().flat_map(|chunk| batches(chunk)) {
+        for batch in read.records.chunks().iter().flat_map(|chunk| batches(chunk)) {
             let batch = batch.unwrap();
             assert!(batch.is_crc_valid() && batch.last_offset() >= offset, "{} after {offset}", batch.base_offset());
             offset = batch.next_offset();
         }
-        all.extend(read.chunks);
+        all.extend_from_slice(read.records.chunks());
         if offset == before {
             break;
         }

@@ -269,14 +269,14 @@ pub(crate) fn read_all(log: &PartitionLog, from: i64) -> Vec<u8> {
     let (mut offset, mut all) = (from, Vec::new());
     while offset < log.log_end_offset() {
         let read = log.read(offset, 1 << 20, i64::MAX, true).unwrap();
-        assert!(!read.chunks.is_empty(), "nothing at {offset}, the log ends at {}", log.log_end_offset());
-        for chunk in read.chunks {
-            for batch in protocol::records::batches(&chunk) {
+        assert!(!read.records.is_empty(), "nothing at {offset}, the log ends at {}", log.log_end_offset());
+        for chunk in read.records.chunks() {
+            for batch in protocol::records::batches(chunk) {
                 let batch = batch.unwrap();
                 assert!(batch.is_crc_valid(), "offset {}", batch.base_offset());
                 offset = batch.next_offset();
             }
-            all.extend_from_slice(&chunk);
+            all.extend_from_slice(chunk);
         }
     }
     all

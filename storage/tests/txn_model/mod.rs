@@ -198,7 +198,7 @@ fn for_each_batch(
     let mut offset = from;
     while offset < upper {
         let read = log.read(offset, 700, upper, true).unwrap();
-        let all: Vec<_> = read.chunks.iter().flat_map(|chunk| batches(chunk)).map(Result::unwrap).collect();
+        let all: Vec<_> = read.records.chunks().iter().flat_map(|chunk| batches(chunk)).map(Result::unwrap).collect();
         let Some(last) = all.last() else { break };
         let fetched = offset..last.next_offset();
         all.iter().for_each(|batch| visit(batch, &fetched));
