@@ -66,6 +66,18 @@ const BARS: &[Bar] = &[
     ratio(w::THOUSAND_PARTITIONS, AnonymousMb, (Ottla, Kafka), AtMost(0.1)),
 ];
 
+/// What no change may fall below: far from what is reached, for a few short rounds on a machine that may be busy.
+const GATE: &[Bar] = &[
+    ratio(w::LARGE_ACKS_1, MbPerSecond, (Ottla, Limit), AtLeast(0.3)),
+    ratio(w::LARGE_ACKS_1, CpuSecondsPerGb, (Ottla, Limit), AtMost(2.5)),
+    ratio(w::SMALL, RequestsPerSecond, (Ottla, Limit), AtLeast(0.35)),
+];
+
+/// The gate's bars.
+pub(crate) fn judge_gate(table: &Table) -> Vec<Verdict> {
+    GATE.iter().filter_map(|bar| bar.judge(table)).collect()
+}
+
 /// Every bar whose workload ran for those that it is about.
 pub(crate) fn judge(table: &Table) -> Vec<Verdict> {
     BARS.iter().filter_map(|bar| bar.judge(table)).collect()
@@ -95,6 +107,20 @@ impl Bar {
 mod tests {
     use super::*;
     use crate::measure::Numbers;
+
+    #[test]
+    fn the_gate_lets_through_what_is_near_the_limit_and_nothing_else() {
+        let judged = |megabytes, cpu| {
+            let mut table = Table::default();
+            for (who, numbers) in [(Ottla, [megabytes, cpu]), (Limit, [500.0, 0.5])] {
+                let [megabytes, cpu] = numbers;
+                table.add(0, w::LARGE_ACKS_1, who, &[(MbPerSecond, megabytes), (CpuSecondsPerGb, cpu)].into());
+            }
+            judge_gate(&table).iter().map(|verdict| verdict.reached).collect::<Vec<_>>()
+        };
+        assert_eq!(judged(250.0, 1.0), [true, true]);
+        assert_eq!(judged(140.0, 1.6), [false, false]);
+    }
 
     #[test]
     fn a_bar_is_about_what_ran() {

@@ -15,7 +15,7 @@ use crate::round::{Taken, Turn};
 use crate::tree::{self, Machine};
 use crate::usage::now_seconds;
 use crate::workloads::{self, Kind, Row};
-use crate::{Outcome, descriptors, flame};
+use crate::{Outcome, bars, descriptors, flame};
 
 /// Written and deleted before the first round, twice: a page of a fresh virtual machine that is touched for the first time
 /// costs many times a recycled one, and the first contender would pay for all.
@@ -101,7 +101,7 @@ pub(crate) async fn compare(options: &Options) -> Outcome<()> {
         report::write(&options.out, &report)?;
         eprintln!("{:.0} s so far; {}", begun.elapsed().as_secs_f64(), options.out.join("report.md").display());
     }
-    print!("{}", report::verdicts(&report.table));
+    print!("{}", report::verdicts(&bars::judge(&report.table)));
     match report.table.failures() {
         [] => Ok(()),
         failures => Err(format!("not everything was measured:\n{}", failures.join("\n")).into()),

@@ -10,6 +10,7 @@ mod contender;
 mod descriptors;
 mod drivers;
 mod flame;
+mod gate;
 mod limit;
 mod measure;
 mod report;
@@ -65,6 +66,12 @@ enum Command {
         /// Only these: groups (records, scenes, growth, drivers, files), or words of names
         words: Vec<String>,
     },
+    /// Fail when the broker has come to cost much more than the limit: half a minute, for after a change
+    Gate {
+        /// Scratch files
+        #[arg(long, default_value = "target/benches")]
+        out: PathBuf,
+    },
     /// Say which workloads there are
     List,
     /// Be the limit, with data in this directory, until killed
@@ -105,8 +112,7 @@ fn run(command: Command) -> Outcome<()> {
         }
         Command::Compare { rounds, seconds, contenders, all, files, flame, out, words: only } => {
             let options = compare::Options { rounds, seconds, contenders, only, all, files, flame, out };
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            runtime.block_on(async {
+            runtime()?.block_on(async {
                 tokio::select! {
                     compared = compare::compare(&options) => compared,
                     // What it has started ends with it.
@@ -114,5 +120,10 @@ fn run(command: Command) -> Outcome<()> {
                 }
             })
         }
+        Command::Gate { out } => runtime()?.block_on(gate::gate(&out)),
     }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }

@@ -48,6 +48,23 @@ pub(crate) fn build(symbols: bool) -> Result<PathBuf, String> {
     Ok(target().join("profiling/ottla"))
 }
 
+/// Builds the broker in the profile of this program; answers where it is.
+///
+/// # Errors
+/// What does not build.
+pub(crate) fn build_alike() -> Result<PathBuf, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let profile = match program.parent().and_then(|directory| directory.file_name()?.to_str()) {
+        // The one profile whose directory has another name.
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--profile", profile, "-p", "ottla", "--bin", "ottla"]).current_dir(root());
+    output(cargo)?;
+    Ok(program.with_file_name("ottla"))
+}
+
 /// Brings Apache Kafka, if it is not there.
 ///
 /// # Errors

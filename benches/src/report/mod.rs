@@ -83,11 +83,11 @@ pub(crate) fn line(numbers: &Numbers) -> String {
 }
 
 /// The bars, for the end of a run.
-pub(crate) fn verdicts(table: &Table) -> String {
+pub(crate) fn verdicts(verdicts: &[bars::Verdict]) -> String {
     let mut text = String::new();
-    for verdict in bars::judge(table) {
+    for verdict in verdicts {
         let bars::Verdict { workload, measure, bar, found, reached } = verdict;
-        let word = if reached { "reached" } else { "MISSED " };
+        let word = if *reached { "reached" } else { "MISSED " };
         text.push_str(&format!("{word} {workload}: {measure}: {found}; bar {bar}\n"));
     }
     text

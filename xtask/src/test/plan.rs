@@ -94,6 +94,14 @@ const TABLE: &[Row] = &[
         timeout_s: 1200,
         quick: false,
     },
+    // Beside the count of allocations, which the integration tests hold: what a request costs, as a ratio.
+    Row {
+        name: "gate",
+        command: &["cargo", "run", "--locked", "--profile", "fast", "-p", "benches", "--", "gate"],
+        needs: &[],
+        timeout_s: 900,
+        quick: false,
+    },
 ];
 
 /// The checks to run, in order. With `wanted`, those whose name, or its last part, starts with one of the words;
