@@ -47,7 +47,7 @@ pub(super) const PLANTS: &[Plant] = &[
         name: "offsets-of-a-living-group-expire",
         file: "state/src/group/expiry.rs",
         find: "if entry.is_subscribed(subscribed.as_ref(), topic) {",
-        replace: "if classic.is_deserted() && entry.is_subscribed(subscribed.as_ref(), topic) {",
+        replace: "if entry.is_deserted() && entry.is_subscribed(subscribed.as_ref(), topic) {",
         package: "state",
         target: "lib",
         test: "group::tests::retention::topics_that_a_living_group_left_expire",
