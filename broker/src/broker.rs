@@ -27,7 +27,9 @@ use crate::memory::ByteBudget;
 use crate::metrics;
 use crate::partition::{Cleaner, Flusher, Partitions, housekeeping, keep_checkpoints};
 use crate::producer_ids::ProducerIds;
+use crate::quota::Quotas;
 use crate::server::{self, BoundListener, ConnectionInfo, Connections};
+use crate::telemetry::Telemetry;
 
 /// Why a broker did not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +88,11 @@ pub(crate) struct Broker {
     sessions: SessionCache,
     producer_ids: ProducerIds,
     request_budget: Arc<ByteBudget>,
+    answer_budget: Arc<ByteBudget>,
     conversions: Conversions,
     connections: Connections,
+    quotas: Quotas,
+    telemetry: Telemetry,
 }
 
 impl Broker {
@@ -142,12 +147,25 @@ impl Broker {
         &self.request_budget
     }
 
+    /// Memory of long answers to readers.
+    pub(crate) fn answer_budget(&self) -> &Arc<ByteBudget> {
+        &self.answer_budget
+    }
+
     pub(crate) fn conversions(&self) -> &Conversions {
         &self.conversions
     }
 
     pub(crate) fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     /// Where a client finds a broker: the advertised address, or for ourselves without one, the address on which this
@@ -172,6 +190,8 @@ impl Broker {
         let reconciled = disk_work::run(Writers::Administrators, move || {
             broker.partitions.reconcile(|| {
                 let image = broker.quorum.image();
+                broker.quotas.follow(&image);
+                broker.telemetry.follow(&image);
                 match broker.source.resolve(&image, broker.node_id) {
                     Ok(config) => broker.config.store(Arc::new(config)),
                     Err(error) => error!(%error, "a dynamic configuration is not in force"),
@@ -221,6 +241,8 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
     let config = Arc::new(source.resolve(&image, node_id).map_err(BrokerError::Config)?);
     let (flusher, flusher_thread) = Flusher::start()?;
     let log_dir = Arc::new(LogDir::open(Arc::new(OsDisk), config.data_dir(), config.shared_limits())?);
+    let quotas = Quotas::new(config.quota_windows, &image);
+    let telemetry = Telemetry::new(config.limits.client_series_bytes, &image);
     let partitions = Partitions::new(node_id, log_dir, image, Arc::clone(&config), flusher.clone());
     let mut seed = [0; 4];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
@@ -228,6 +250,7 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
         node_id,
         clock: Clock::start(),
         request_budget: ByteBudget::new(config.limits.request_bytes),
+        answer_budget: ByteBudget::new(config.limits.answer_bytes),
         conversions: Conversions::new(&config.limits),
         sessions: SessionCache::new(config.fetch_session_slots, u32::from_ne_bytes(seed)),
         source,
@@ -238,6 +261,8 @@ pub async fn start(source: ConfigSource) -> Result<RunningBroker, BrokerError> {
         transactions: Transactions::default(),
         producer_ids: ProducerIds::new(node_id, broker_epoch),
         connections: Connections::default(),
+        quotas,
+        telemetry,
     });
     health.watch(&broker);
     health.enter(Phase::Recovering);
@@ -297,7 +322,7 @@ async fn register(quorum: &Quorum, config: &BrokerConfig, listeners: &[BoundList
         let name = bound.listener.name.clone();
         state::cluster::Listener { name, host, port, security_protocol: SecurityProtocol::Plaintext }
     });
-    let incarnation_id = controller::new_topic_id().map_err(|_| io::Error::other("no random bytes"))?;
+    let incarnation_id = controller::new_id().map_err(|_| io::Error::other("no random bytes"))?;
     let command = Command::RegisterBroker(RegisterBroker {
         broker_id: config.node_id,
         incarnation_id,
@@ -312,6 +337,12 @@ async fn register(quorum: &Quorum, config: &BrokerConfig, listeners: &[BoundList
 }
 
 impl RunningBroker {
+    /// What handlers see.
+    #[cfg(test)]
+    pub(crate) fn inside(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
     /// The addresses it listens on, in the order of `listeners`.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

@@ -14,6 +14,7 @@ use crate::broker::Broker;
 use crate::config::{FirstTopic, validate_broker_configs, validate_topic_configs};
 use crate::coordinator::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::error::propose_code;
+use crate::telemetry::Subscription;
 
 /// Proposes a command, and lets the partitions follow the image it led to, before it returns: what was acknowledged is
 /// visible to the very next request.
@@ -26,8 +27,8 @@ pub(crate) async fn propose(broker: &Arc<Broker>, command: Command) -> Result<Ap
     Ok(applied)
 }
 
-/// A fresh topic id.
-pub(crate) fn new_topic_id() -> Result<Uuid, ErrorCode> {
+/// A fresh id, of a topic, of a start, of a client.
+pub(crate) fn new_id() -> Result<Uuid, ErrorCode> {
     loop {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
@@ -42,7 +43,7 @@ pub(crate) fn new_topic_id() -> Result<Uuid, ErrorCode> {
 /// # Errors
 /// `UNKNOWN_SERVER_ERROR` when the operating system gives no random bytes.
 pub(crate) fn random_uuid() -> Result<String, ErrorCode> {
-    let id = u128::from_be_bytes(new_topic_id()?.0);
+    let id = u128::from_be_bytes(new_id()?.0);
     let (a, b, c, d, e) = (id >> 96, id >> 80 & 0xffff, id >> 64 & 0xffff, id >> 48 & 0xffff, id & 0xffff_ffff_ffff);
     Ok(format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}"))
 }
@@ -141,7 +142,7 @@ pub(crate) async fn create(
     let defaults =
         PartitionCounts { partitions: config.num_partitions, replication_factor: config.default_replication_factor };
     let assignments = place_topic(&image, &shape, defaults, placement_seed(&image))?;
-    let id = new_topic_id().map_err(|code| Refusal::new(code, "no random bytes for a topic id"))?;
+    let id = new_id().map_err(|code| Refusal::new(code, "no random bytes for a topic id"))?;
     let topic = NewTopic { name: name.into(), id, assignments, configs };
     validate_topic_configs(&config, &topic.configs)?;
     let partitions = topic.assignments.len();
@@ -194,6 +195,9 @@ pub(crate) async fn alter_configs(
         ConfigResource::Broker(_) => validate_broker_configs(Some(&broker.config()), &result)?,
         ConfigResource::DefaultBroker => validate_broker_configs(None, &result)?,
         ConfigResource::Group(_) => {}
+        ConfigResource::ClientMetrics(_) => {
+            Subscription::of(&result)?;
+        }
     }
     if validate_only { Ok(()) } else { submit(broker, Command::AlterConfigs(vec![alteration])).await }
 }

@@ -20,6 +20,7 @@ use crate::broker::Broker;
 use crate::context::Context;
 use crate::handlers;
 use crate::metrics::{ApiStats, ClientLatency};
+use crate::quota::{Meter, Throttle};
 use crate::server::{ConnectionInfo, Frame};
 
 /// An answer that waits, of whatever kind.
@@ -104,9 +105,13 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         later::<EndTxnRequest, _, _>(0..=5, handlers::end_txn::handle),
         later::<WriteTxnMarkersRequest, _, _>(0..=2, handlers::write_txn_markers::handle),
         later::<TxnOffsetCommitRequest, _, _>(0..=5, handlers::txn_offset_commit::handle),
+        now::<DescribeAclsRequest, _, _>(0..=3, handlers::acls::describe),
+        now::<CreateAclsRequest, _, _>(0..=3, handlers::acls::create),
+        now::<DeleteAclsRequest, _, _>(0..=3, handlers::acls::delete),
         now::<DescribeConfigsRequest, _, _>(0..=4, handlers::describe_configs::handle),
         now::<AlterConfigsRequest, _, _>(0..=2, handlers::alter_configs::handle),
-        now::<DescribeLogDirsRequest, _, _>(0..=4, handlers::describe_log_dirs::handle),
+        now::<AlterReplicaLogDirsRequest, _, _>(0..=2, handlers::alter_replica_log_dirs::handle),
+        now::<DescribeLogDirsRequest, _, _>(0..=5, handlers::describe_log_dirs::handle),
         now::<CreatePartitionsRequest, _, _>(0..=3, handlers::create_partitions::handle),
         later::<DeleteGroupsRequest, _, _>(0..=2, handlers::delete_groups::handle),
         now::<ElectLeadersRequest, _, _>(0..=2, handlers::elect_leaders::handle),
@@ -119,8 +124,14 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         now::<DescribeProducersRequest, _, _>(0..=0, handlers::describe_producers::handle),
         later::<DescribeTransactionsRequest, _, _>(0..=0, handlers::describe_transactions::handle),
         later::<ListTransactionsRequest, _, _>(0..=2, handlers::list_transactions::handle),
+        now::<DescribeClientQuotasRequest, _, _>(0..=1, handlers::describe_client_quotas::handle),
+        now::<AlterClientQuotasRequest, _, _>(0..=1, handlers::alter_client_quotas::handle),
+        now::<DescribeUserScramCredentialsRequest, _, _>(0..=0, handlers::describe_user_scram_credentials::handle),
+        now::<AlterUserScramCredentialsRequest, _, _>(0..=0, handlers::alter_user_scram_credentials::handle),
         now::<DescribeClusterRequest, _, _>(0..=2, handlers::describe_cluster::handle),
         now::<UnregisterBrokerRequest, _, _>(0..=0, handlers::unregister_broker::handle),
+        now::<GetTelemetrySubscriptionsRequest, _, _>(0..=0, handlers::get_telemetry_subscriptions::handle),
+        now::<PushTelemetryRequest, _, _>(0..=0, handlers::push_telemetry::handle),
         now::<ListConfigResourcesRequest, _, _>(0..=1, handlers::list_config_resources::handle),
         later::<ConsumerGroupHeartbeatRequest, _, _>(0..=1, handlers::consumer_group_heartbeat::handle),
         later::<ConsumerGroupDescribeRequest, _, _>(0..=1, handlers::consumer_group_describe::handle),
@@ -213,6 +224,8 @@ struct Call {
     stats: Arc<ApiStats>,
     begun: Instant,
     producer: Option<Arc<ClientLatency>>,
+    /// While anybody has quotas.
+    throttle: Option<Box<Throttle>>,
     version: i16,
     correlation_id: i32,
 }
@@ -226,7 +239,8 @@ impl Call {
         match R::decode(&mut Decoder::new(body), version) {
             Ok(request) => {
                 stats.came(version);
-                Some((Call { stats, begun, producer, version, correlation_id }, request))
+                let throttle = Throttle::of::<R>(context);
+                Some((Call { stats, begun, producer, throttle, version, correlation_id }, request))
             }
             Err(error) => {
                 let (client, client_id) = (context.connection.peer, &*context.client_id);
@@ -250,7 +264,7 @@ impl Call {
                 self.stats.answered(local);
                 timed(self.producer.as_ref(), local);
                 return match answer {
-                    Later::Now(response) => Step::Reply(self.encode::<R>(&response)),
+                    Later::Now(response) => Step::Reply(self.encode::<R>(response)),
                     Later::Silent => Step::Silent,
                     Later::Close | Later::Wait(_) => Step::Close,
                 };
@@ -259,7 +273,7 @@ impl Call {
         let waiting = self.stats.waits(local);
         Step::Wait(Box::pin(async move {
             let response = pending.await;
-            let answer = self.encode::<R>(&response);
+            let answer = self.encode::<R>(response);
             let total = self.begun.elapsed();
             waiting.answered(total, total.saturating_sub(local));
             timed(self.producer.as_ref(), total);
@@ -267,9 +281,12 @@ impl Call {
         }))
     }
 
-    fn encode<R: Request>(&self, response: &R::Response) -> Vec<Bytes> {
-        self.stats.answers(response);
-        frame::encode_response(R::KEY, self.version, self.correlation_id, response)
+    fn encode<R: Request>(&self, mut response: R::Response) -> Vec<Bytes> {
+        if let Some(throttle) = &self.throttle {
+            throttle.tell(&mut response);
+        }
+        self.stats.answers(&response);
+        frame::encode_response(R::KEY, self.version, self.correlation_id, &response)
     }
 }
 
@@ -282,7 +299,7 @@ fn timed(producer: Option<&Arc<ClientLatency>>, total: Duration) {
 
 /// Starts one request. Returns when its effects are ordered before those of the next.
 pub(crate) async fn start(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, frame: Frame) -> Step {
-    let client = connection.peer;
+    let (client, buffer_bytes, request_bytes) = (connection.peer, frame.buffer_bytes, frame.bytes.len());
     let (header, body) = match RequestHeader::decode_known(frame.bytes, connection.client_id.get()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -292,13 +309,16 @@ pub(crate) async fn start(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>
     };
     let (key, version, correlation_id) = (header.api_key, header.api_version, header.correlation_id);
     let route = ROUTES.binary_search_by_key(&key, |route| route.key).ok().map(|index| &ROUTES[index]);
-    let context = Context::new(broker, connection, header);
+    let context = Context::new(broker, connection, header, buffer_bytes, request_bytes);
     match route {
         Some(route) if route.versions.contains(&version) => {
             debug!(%client, api = route.name, version, correlation_id, "request");
-            let step = match (route.run)(context, body) {
-                Started::Known(step) => step,
-                Started::Going(going) => going.await,
+            let step = match Meter::of(&context) {
+                Some(meter) => Box::pin(metered(route, meter, context, body)).await,
+                None => match (route.run)(context, body) {
+                    Started::Known(step) => step,
+                    Started::Going(going) => going.await,
+                },
             };
             drop(frame.permit);
             step
@@ -315,5 +335,17 @@ pub(crate) async fn start(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>
             warn!(%client, client_id, key, api, version, "connection closed: this API is not served; upgrade Ottla, or switch off the client's feature that needs it");
             Step::Close
         }
+    }
+}
+
+/// The same while its client's time is limited.
+async fn metered(route: &Route, mut meter: Meter, context: Context, body: Bytes) -> Step {
+    let step = match meter.time(|| (route.run)(context, body)) {
+        Started::Known(step) => step,
+        Started::Going(going) => meter.drive(going).await,
+    };
+    match step {
+        Step::Wait(pending) => Step::Wait(Box::pin(async move { meter.drive(pending).await })),
+        step => step,
     }
 }

@@ -96,6 +96,7 @@ pub(crate) fn propose_code(error: &ProposeError) -> ErrorCode {
     match error {
         ProposeError::NotLeader { .. } | ProposeError::Stopped => ErrorCode::NOT_CONTROLLER,
         ProposeError::TooLarge { .. } => ErrorCode::POLICY_VIOLATION,
-        ProposeError::OutcomeUnknown => ErrorCode::REQUEST_TIMED_OUT,
+        // A controller with too much to do does not come to it in time.
+        ProposeError::OutcomeUnknown | ProposeError::Busy => ErrorCode::REQUEST_TIMED_OUT,
     }
 }

@@ -182,6 +182,16 @@ impl SessionCache {
         }
     }
 
+    /// The session of an answer that names no partition because the client is throttled: an incremental one goes on, and
+    /// one that would begin does not.
+    pub(crate) fn withhold(&self, plan: &FetchPlan) -> i32 {
+        if plan.incremental {
+            return plan.session_id;
+        }
+        self.sessions.remove(&plan.session_id);
+        NO_SESSION
+    }
+
     fn create(&self, request: SessionRequest) -> FetchPlan {
         if request.wanted.is_empty() || !self.make_room() {
             return FetchPlan { session_id: NO_SESSION, wanted: request.wanted, session: None, incremental: false };

@@ -25,10 +25,12 @@ mod memory;
 mod metrics;
 mod partition;
 mod producer_ids;
+mod quota;
 mod ready_lines;
 pub mod reference;
 mod run;
 mod server;
+mod telemetry;
 
 pub use broker::{BrokerError, RunningBroker, start};
 pub use healthcheck::healthcheck;

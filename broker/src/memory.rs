@@ -1,10 +1,11 @@
-//! The byte budget of request bodies.
+//! The byte budgets of request bodies, and of answers that wait for their readers.
 //!
 //! When it is used up, sockets are simply not read: the peer's TCP window closes, and memory stays flat. Bytes are
 //! counted as they arrive, so an announcement alone reserves nothing.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The budget counts in units of this many bytes, because a semaphore counts to `u32::MAX` at a time.
@@ -63,6 +64,11 @@ impl BytePermit {
         }
     }
 
+    /// Bytes that hold this permit until the last reference to them is gone.
+    pub(crate) fn keep_with(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Kept { bytes, _permit: self })
+    }
+
     /// Waits until the permit covers `bytes` in total, or holds the overdraft. Cancel-safe: what was got stays.
     pub(crate) async fn grow_to(&mut self, bytes: usize) {
         if self.overdraft.is_some() {
@@ -89,6 +95,17 @@ impl BytePermit {
                 self.overdraft = permit.ok();
             }
         }
+    }
+}
+
+struct Kept {
+    bytes: Bytes,
+    _permit: BytePermit,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

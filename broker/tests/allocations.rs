@@ -22,10 +22,10 @@ use protocol::wire::{Decoder, Records};
 
 /// Heap allocations that one request may cost.
 const ALLOCATIONS_MAX: f64 = 8.0;
-/// Those of one that is too large for a thread's block, and so comes in a buffer of its own, which several share.
-const LARGE_ALLOCATIONS_MAX: f64 = 10.0;
 /// What grows by doubling, and what the flusher and the network's cuts do meanwhile, add to a number.
 const NOISE: f64 = 0.5;
+/// A frame that does not fit a thread's block may come in pieces, and each is waited for: more of them on a busy machine.
+const CUTS: f64 = 1.5;
 /// How far the numbers of a batch with one record and of one with 1,000 may differ. What is allocated for each record
 /// would make it 999 at least.
 const SAME: f64 = 2.0;
@@ -82,29 +82,26 @@ fn a_request_costs_few_allocations_however_many_records_it_has() {
     let id = client.create_topic();
 
     let mut over = Vec::new();
-    let mut check = |what: &str, counts: [f64; 3], large_max: f64| {
+    let mut check = |what: &str, counts: [f64; 3]| {
         let [one, large, many] = counts;
         let line = format!("{what}: {one:.2} with a small record, {large:.2} with a large one, {many:.2} with 1,000");
         println!("{line}");
-        let is_over = one > ALLOCATIONS_MAX + NOISE || large.max(many) > large_max + NOISE;
+        let is_over = one > ALLOCATIONS_MAX + NOISE || large.max(many) > ALLOCATIONS_MAX + NOISE + CUTS;
         if is_over || (large - many).abs() > SAME {
             over.push(line);
         }
     };
     for (version, names) in [(12, "by name"), (13, "by id")] {
         let counts = BATCHES.map(|batch| client.cost(&produce(version, id, batch)));
-        check(&format!("Produce {names}"), counts, LARGE_ALLOCATIONS_MAX);
+        check(&format!("Produce {names}"), counts);
     }
     for (version, names) in [(12, "by name"), (17, "by id")] {
         let counts = BATCHES.map(|batch| client.fetch_cost(version, id, batch));
-        check(&format!("Fetch {names}"), counts, ALLOCATIONS_MAX);
+        check(&format!("Fetch {names}"), counts);
     }
     runtime.block_on(running.stop()).unwrap();
     let over = over.join("\n");
-    assert!(
-        over.is_empty(),
-        "at most {ALLOCATIONS_MAX} each, {LARGE_ALLOCATIONS_MAX} to append a large one, however many records are in as many bytes:\n{over}"
-    );
+    assert!(over.is_empty(), "at most {ALLOCATIONS_MAX} each, however many records are in as many bytes:\n{over}");
 }
 
 /// Appends one batch, acks=1, as often as there are requests.

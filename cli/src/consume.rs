@@ -19,7 +19,7 @@ use crate::subscription::Subscription;
 /// How long one wait for a record takes when nothing says when to give up.
 const WAIT: Duration = Duration::from_secs(60);
 /// A goodbye to the group may take so long.
-pub(crate) const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a record is written.
 pub(crate) type WriteRecord<'a> = &'a mut dyn FnMut(&mut dyn Write, &FetchedRecord) -> io::Result<()>;
@@ -151,11 +151,23 @@ impl Source {
     async fn close(self) -> Outcome {
         match self.reader {
             Reader::Alone(_) => Ok(()),
-            Reader::InGroup(consumer) => match timeout(LEAVE_TIMEOUT, consumer.leave()).await {
-                Ok(left) => Ok(left?),
-                Err(_) => Err(io::Error::other("the group's coordinator does not answer").into()),
-            },
+            Reader::InGroup(consumer) => leave(*consumer).await,
         }
+    }
+}
+
+/// Leaves a group, which commits what was read, unless its coordinator does not answer any more.
+///
+/// # Errors
+/// The coordinator's, and that it does not answer.
+pub(crate) async fn leave(consumer: GroupConsumer) -> Outcome {
+    in_time(LEAVE_TIMEOUT, consumer.leave()).await
+}
+
+async fn in_time(patience: Duration, leaving: impl Future<Output = Result<(), ClientError>>) -> Outcome {
+    match timeout(patience, leaving).await {
+        Ok(left) => Ok(left?),
+        Err(_) => Err(io::Error::other("the group's coordinator does not answer").into()),
     }
 }
 
@@ -171,4 +183,16 @@ async fn before_end(
         *offset = offset.saturating_add(back).max(first.get(place).copied().unwrap_or(0));
     }
     Ok(offsets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_coordinator_that_does_not_answer() {
+        assert!(in_time(LEAVE_TIMEOUT, std::future::ready(Ok(()))).await.is_ok());
+        let failure = in_time(Duration::from_millis(1), std::future::pending()).await.unwrap_err();
+        assert!(failure.to_string().contains("coordinator does not answer"), "{failure}");
+    }
 }

@@ -11,6 +11,10 @@ use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use crate::retry::Retries;
 use crate::{ClientError, Connection, TopicMetadata};
 
+/// What a coordinator is asked for.
+const GROUPS: i8 = 0;
+const TRANSACTIONS: i8 = 1;
+
 /// The door to a cluster. Clones share connections and knowledge.
 #[derive(Clone)]
 pub struct Cluster {
@@ -152,9 +156,21 @@ impl Cluster {
     /// # Errors
     /// [`ClientError`], after retries.
     pub async fn coordinator(&self, group_id: &str) -> Result<Arc<Connection>, ClientError> {
+        self.coordinator_of(group_id, GROUPS).await
+    }
+
+    /// The broker that coordinates the transactions of a transactional id.
+    ///
+    /// # Errors
+    /// [`ClientError`], after retries.
+    pub async fn transaction_coordinator(&self, transactional_id: &str) -> Result<Arc<Connection>, ClientError> {
+        self.coordinator_of(transactional_id, TRANSACTIONS).await
+    }
+
+    async fn coordinator_of(&self, key: &str, key_type: i8) -> Result<Arc<Connection>, ClientError> {
         let mut retries = Retries::default();
         loop {
-            let connection = match self.find_coordinator(group_id).await {
+            let connection = match self.find_coordinator(key, key_type).await {
                 Ok(address) => self.connection(&address, Lane::Main).await,
                 Err(failure) => Err(failure),
             };
@@ -170,7 +186,7 @@ impl Cluster {
     pub(crate) async fn member_connection(&self, group_id: &str) -> Result<Arc<Connection>, ClientError> {
         let mut retries = Retries::default();
         loop {
-            let connection = match self.find_coordinator(group_id).await {
+            let connection = match self.find_coordinator(group_id, GROUPS).await {
                 Ok(address) => Connection::connect(&address, &self.inner.client_id).await,
                 Err(failure) => Err(failure),
             };
@@ -181,19 +197,19 @@ impl Cluster {
         }
     }
 
-    /// The address of the broker that coordinates a group.
-    async fn find_coordinator(&self, group_id: &str) -> Result<String, ClientError> {
-        let request = FindCoordinatorRequest {
-            key: group_id.into(),
-            coordinator_keys: vec![group_id.into()],
-            ..Default::default()
-        };
+    /// The address of the broker that coordinates it.
+    async fn find_coordinator(&self, key: &str, key_type: i8) -> Result<String, ClientError> {
+        let request = FindCoordinatorRequest { key: key.into(), key_type, coordinator_keys: vec![key.into()] };
         let answer = self.any().await?.send(&request).await?;
         let (code, message, host, port) = match answer.coordinators.into_iter().next() {
             Some(found) => (found.error_code, found.error_message, found.host, found.port),
             None => (answer.error_code, answer.error_message, answer.host, answer.port),
         };
-        ClientError::check(format!("the coordinator of group {group_id}"), code, message)?;
+        ClientError::check(
+            format!("the coordinator of {} {key}", if key_type == GROUPS { "group" } else { "transactional id" }),
+            code,
+            message,
+        )?;
         Ok(join_address(&host, port))
     }
 

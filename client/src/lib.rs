@@ -4,7 +4,7 @@
 //! per connection. What Kafka calls retriable is tried again, a bounded number of times, with fresh metadata.
 //!
 //! It knows the protocol and nothing of the broker's inside. Start at `cluster.rs`; `producer.rs` writes,
-//! `consumer.rs` reads, `group.rs` reads as a member of a classic consumer group.
+//! `transactional.rs` writes transactions, `consumer.rs` reads, `group.rs` reads as a member of a classic consumer group.
 
 mod assignor;
 mod cluster;
@@ -20,6 +20,7 @@ mod offsets;
 mod partitioner;
 mod producer;
 mod retry;
+mod transactional;
 
 pub use assignor::Assignor;
 pub use cluster::Cluster;
@@ -33,3 +34,4 @@ pub use metadata::{PartitionMetadata, TopicMetadata, TopicPartition};
 pub use offsets::{StartOffset, list_offsets};
 pub use partitioner::partition_for_key;
 pub use producer::{Acks, OutgoingRecord, Producer, Written};
+pub use transactional::TransactionalProducer;

@@ -17,6 +17,8 @@ use crate::{ClientError, Cluster, TopicMetadata, TopicPartition};
 const TIMEOUT_MS: i32 = 20_000;
 /// The last version that names topics instead of giving their ids.
 const LAST_NAME_VERSION: i16 = 12;
+/// The last version before partitions are added to a transaction by writing to them (KIP-890).
+const LAST_VERIFIED_VERSION: i16 = 11;
 
 /// Whom a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +70,27 @@ pub struct Producer {
     acks: Acks,
     codec: Codec,
     identity: Option<Identity>,
+    transactions: Option<InTransactions>,
+}
+
+/// How everything that a producer writes is part of a transaction.
+pub(crate) struct InTransactions {
+    pub(crate) id: String,
+    /// Whether the broker adds the partitions; else somebody has done so before.
+    pub(crate) adds_by_writing: bool,
 }
 
 /// What makes retries harmless (KIP-98): the broker knows the sequence number that comes next.
-struct Identity {
+pub(crate) struct Identity {
     producer_id: i64,
     epoch: i16,
     next_sequence: BTreeMap<TopicPartition, i32>,
+}
+
+impl Identity {
+    pub(crate) fn new(producer_id: i64, epoch: i16) -> Identity {
+        Identity { producer_id, epoch, next_sequence: BTreeMap::new() }
+    }
 }
 
 /// Records of one partition that are still to be written. Several slices when a batch was too large.
@@ -84,7 +100,7 @@ impl Producer {
     /// A producer that compresses with `codec` and waits for `acks`. After a lost connection it sends again, and so a
     /// batch may be written twice.
     pub fn new(cluster: &Cluster, acks: Acks, codec: Codec) -> Producer {
-        Producer { cluster: cluster.clone(), acks, codec, identity: None }
+        Producer { cluster: cluster.clone(), acks, codec, identity: None, transactions: None }
     }
 
     /// A producer of which each batch is written once, whatever happens to connections; waits for all replicas.
@@ -105,16 +121,36 @@ impl Producer {
             });
             match result {
                 Ok(answer) => {
-                    let identity = Identity {
-                        producer_id: answer.producer_id,
-                        epoch: answer.producer_epoch,
-                        next_sequence: BTreeMap::new(),
-                    };
+                    let identity = Identity::new(answer.producer_id, answer.producer_epoch);
                     return Ok(Producer { identity: Some(identity), ..Producer::new(cluster, Acks::All, codec) });
                 }
                 Err(failure) => retries.after(failure).await?,
             }
         }
+    }
+
+    pub(crate) fn in_transactions(
+        cluster: &Cluster,
+        codec: Codec,
+        identity: Identity,
+        transactions: InTransactions,
+    ) -> Producer {
+        let plain = Producer::new(cluster, Acks::All, codec);
+        Producer { identity: Some(identity), transactions: Some(transactions), ..plain }
+    }
+
+    pub(crate) fn adds_by_writing(&self) -> bool {
+        self.transactions.as_ref().is_some_and(|transactions| transactions.adds_by_writing)
+    }
+
+    /// The producer id and epoch; −1 without one.
+    pub(crate) fn identity(&self) -> (i64, i16) {
+        self.identity.as_ref().map_or((-1, -1), |identity| (identity.producer_id, identity.epoch))
+    }
+
+    /// Goes on as this one, whose sequences begin at 0.
+    pub(crate) fn identify(&mut self, identity: Identity) {
+        self.identity = Some(identity);
     }
 
     /// Sends `records` to one partition, as one batch unless it is larger than the topic allows.
@@ -243,6 +279,9 @@ impl Producer {
             let sequence = identity.next_sequence.get(place).copied().unwrap_or(0);
             builder = builder.producer(identity.producer_id, identity.epoch, sequence);
         }
+        if self.transactions.is_some() {
+            builder = builder.transactional();
+        }
         for record in records {
             let header = |(key, value): &'_ (String, Option<Bytes>)| (key.clone(), value.clone());
             let headers: Vec<(String, Option<Bytes>)> = record.headers.iter().map(header).collect();
@@ -262,13 +301,17 @@ impl Producer {
     ) -> Result<BTreeMap<i32, Result<Written, ClientError>>, ClientError> {
         let connection = self.cluster.broker(leader).await?;
         let newest = if topic.id.is_zero() { LAST_NAME_VERSION } else { i16::MAX };
+        let newest = match &self.transactions {
+            Some(transactions) if !transactions.adds_by_writing => LAST_VERIFIED_VERSION,
+            _ => newest,
+        };
         let version = connection.version_up_to::<ProduceRequest>(newest)?;
         let partitions: Vec<i32> = batches.iter().map(|(partition, _)| *partition).collect();
         let data = batches
             .into_iter()
             .map(|(index, batch)| PartitionProduceData { index, records: Some(Records::from(batch)) });
         let request = ProduceRequest {
-            transactional_id: None,
+            transactional_id: self.transactions.as_ref().map(|transactions| transactions.id.clone()),
             acks: self.acks.on_wire(),
             timeout_ms: TIMEOUT_MS,
             topic_data: vec![TopicProduceData {

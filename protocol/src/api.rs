@@ -27,6 +27,9 @@ pub trait Message: Sized {
 
     /// Shows every error code in it, 0 too, wherever it stands but in tagged fields.
     fn visit_errors(&self, visit: &mut dyn FnMut(ErrorCode));
+
+    /// The milliseconds for which a client is told to be silent (KIP-219), of a response that can say so.
+    fn throttle_time_ms(&mut self) -> Option<&mut i32>;
 }
 
 /// A request, and what answers it.
@@ -163,6 +166,10 @@ macro_rules! message {
             fn visit_errors(&self, visit: &mut dyn FnMut($crate::ErrorCode)) {
                 $crate::field::Field::visit_errors(self, visit);
             }
+
+            fn throttle_time_ms(&mut self) -> Option<&mut i32> {
+                $crate::field::Field::throttle_time_ms(self)
+            }
         }
     };
 }
@@ -297,6 +304,15 @@ macro_rules! wire_struct {
                         $crate::field::Field::visit_errors(&self.$field, visit);
                     }
                 })*
+            }
+
+            fn throttle_time_ms(&mut self) -> Option<&mut i32> {
+                $(
+                    if stringify!($field) == "throttle_time_ms" {
+                        return (&mut self.$field as &mut dyn std::any::Any).downcast_mut();
+                    }
+                )*
+                None
             }
         }
 

@@ -164,6 +164,11 @@ pub trait Field: Sized {
 
     /// Shows every error code in it.
     fn visit_errors(&self, _visit: &mut dyn FnMut(ErrorCode)) {}
+
+    /// The field of that name, of a struct that has it.
+    fn throttle_time_ms(&mut self) -> Option<&mut i32> {
+        None
+    }
 }
 
 macro_rules! number {

@@ -73,6 +73,9 @@ pub enum ProposeError {
         /// Its size.
         size_bytes: usize,
     },
+    /// Commands of too many bytes wait already: nothing was done.
+    #[error("too many large changes of the cluster wait already; nothing was done, try again")]
+    Busy,
     /// No answer came in time. The command may still be done: propose the same again, or look.
     #[error("the metadata quorum did not answer in time; the command may still be applied")]
     OutcomeUnknown,

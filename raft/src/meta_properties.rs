@@ -24,7 +24,20 @@ pub(crate) struct MetaProperties {
 }
 
 impl MetaProperties {
-    /// Reads the file of a data directory, or writes one if it has none.
+    /// Reads the file of a data directory. `None` when it has none, or one without all ids.
+    pub(crate) fn read(
+        disk: &dyn Disk,
+        dir: &Path,
+        node_id: i32,
+        cluster_id: Option<&str>,
+    ) -> Result<Option<MetaProperties>, RaftError> {
+        let path = dir.join(FILE_NAME);
+        let Some(found) = files::read_file(disk, &path).map_err(RaftError::io("read", &path))? else { return Ok(None) };
+        let found = Self::check(&path, &parse(&String::from_utf8_lossy(&found)), node_id, cluster_id)?;
+        Ok(Some(found).filter(|found| !found.directory_id.is_zero()))
+    }
+
+    /// Reads the file of a data directory, or writes one if it has none. Whoever calls it has the directory's lock.
     ///
     /// `cluster_id` is the one that was configured, if any: a new directory gets it, or an invented one; an existing
     /// directory must have it.

@@ -295,10 +295,16 @@ pub fn format(config: &QuorumConfig) -> Result<(), RaftError> {
     config.disk.sync_dir(&config.dir).map_err(RaftError::io("flush", &config.dir))
 }
 
-/// Whose the data directory is: ours, from now on if nobody's so far.
+/// Whose the data directory is: ours, from now on if nobody's so far. Then its lock is held while the ids are written, so
+/// that of two first starts at once only one says what they are.
 fn own(config: &QuorumConfig) -> Result<MetaProperties, RaftError> {
-    files::create_dir(&*config.disk, &config.dir).map_err(RaftError::io("create", &config.dir))?;
-    MetaProperties::open(&*config.disk, &config.dir, config.node_id, config.cluster_id.as_deref())
+    let (disk, cluster_id) = (&*config.disk, config.cluster_id.as_deref());
+    files::create_dir(disk, &config.dir).map_err(RaftError::io("create", &config.dir))?;
+    if let Some(known) = MetaProperties::read(disk, &config.dir, config.node_id, cluster_id)? {
+        return Ok(known);
+    }
+    let _writing = lock(disk, &config.dir)?;
+    MetaProperties::open(disk, &config.dir, config.node_id, cluster_id)
 }
 
 /// A data directory that is ours.

@@ -32,6 +32,12 @@ struct Header {
     meta: SnapshotMeta,
 }
 
+/// What stands in every header.
+#[derive(Deserialize)]
+struct Version {
+    version: u64,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Footer {
     records: u64,
@@ -115,7 +121,8 @@ fn remove_old(disk: &dyn Disk, dir: &Path) {
 
 /// Reads the newest snapshot that is whole, if there is any. Blocks.
 ///
-/// A newer one that is not whole is set aside with a warning, not trusted and not removed.
+/// A newer one that is not whole is set aside with a warning, not trusted and not removed. One that a newer release wrote
+/// stays where it is, and is an error: what it holds may have been removed from the log.
 pub(crate) fn read_newest(disk: &dyn Disk, dir: &Path) -> Result<Option<Loaded>, RaftError> {
     for path in list(disk, dir, SUFFIX)?.into_iter().rev() {
         match read(disk, &path) {
@@ -150,8 +157,10 @@ pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Result<Loaded, RaftError> {
         let json = |error: serde_json::Error| corrupt(error.to_string());
         match (frame.kind, &meta) {
             (HEADER, None) => {
+                // Whatever else another release has put here.
+                let Version { version } = serde_json::from_slice(frame.payload).map_err(json)?;
+                check_version(path, version)?;
                 let header: Header = serde_json::from_slice(frame.payload).map_err(json)?;
-                check_version(path, header.version)?;
                 meta = Some(header.meta);
             }
             (RECORD, Some(_)) => {
@@ -172,10 +181,41 @@ pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Result<Loaded, RaftError> {
     }
 }
 
-fn check_version(path: &Path, version: u16) -> Result<(), RaftError> {
-    if version <= FORMAT_VERSION {
+fn check_version(path: &Path, version: u64) -> Result<(), RaftError> {
+    if version <= u64::from(FORMAT_VERSION) {
         return Ok(());
     }
     let reason = format!("it was written by a newer release (version {version}): use that release to read it");
     Err(RaftError::Mismatch { path: path.to_owned(), reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use simdisk::SimDisk;
+
+    use super::*;
+
+    /// A snapshot whose header is `header` and of which nothing more is known.
+    fn written(disk: &SimDisk, path: &Path, header: &str) {
+        let mut bytes = Vec::new();
+        frame::encode(&mut bytes, HEADER, |out| out.extend_from_slice(header.as_bytes()));
+        files::write_file(disk, path, &bytes).unwrap();
+    }
+
+    #[test]
+    fn what_a_newer_release_wrote_stays_and_says_so() {
+        let (disk, dir) = (SimDisk::default(), Path::new("/data"));
+        disk.create_dir(dir).unwrap();
+        write(&disk, dir, &SnapshotMeta::default(), &Image::default()).unwrap();
+        let newer = dir.join(format!("snapshot-7{SUFFIX}"));
+        for header in [r#"{"version":2,"meta":{"of":"another shape"}}"#, r#"{"version":70000,"more":[]}"#] {
+            written(&disk, &newer, header);
+            let error = read_newest(&disk, dir).err().expect("it is not passed over").to_string();
+            assert!(error.contains("written by a newer release") && error.contains("use that release"), "{error}");
+            assert!(files::read_file(&disk, &newer).unwrap().is_some(), "it is not where it was");
+        }
+        written(&disk, &newer, r#"{"version":1,"meta":{"of":"no shape"}}"#);
+        assert!(read_newest(&disk, dir).unwrap().is_some(), "one that is corrupt is passed over");
+        assert!(files::read_file(&disk, &newer.with_extension("corrupt")).unwrap().is_some());
+    }
 }

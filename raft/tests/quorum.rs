@@ -9,6 +9,7 @@ use std::path::Path;
 use protocol::{ErrorCode, Uuid};
 use raft::{MAX_COMMAND_BYTES, METADATA_DIR, ProposeError, Quorum, QuorumConfig, QuorumMember, RaftError};
 use state::cluster::{Command, ConfigAlteration, ConfigChange, ConfigResource, Image, NewTopic, RegisterBroker};
+use storage::{Disk, OsDisk};
 use tempfile::TempDir;
 
 async fn start(dir: &Path) -> Quorum {
@@ -220,6 +221,30 @@ async fn what_cannot_be_started_says_why() {
     assert!(matches!(Quorum::start(config).await.err(), Some(RaftError::Mismatch { .. })));
     assert!(matches!(Quorum::start(QuorumConfig::new(dir.path(), -1)).await.err(), Some(RaftError::Config(_))));
     start(dir.path()).await.shutdown().await;
+}
+
+/// Who writes them while another does so too may read its own and leave the other's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_are_written_by_whoever_has_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, ids) = (QuorumConfig::new(dir.path(), 1), dir.path().join("meta.properties"));
+    let lock = OsDisk.lock(&dir.path().join(".lock")).unwrap();
+    assert!(matches!(Quorum::start(config.clone()).await.err(), Some(RaftError::InUse { .. })));
+    assert!(matches!(raft::format(&config), Err(RaftError::InUse { .. })));
+    assert!(!ids.exists() && !dir.path().join(METADATA_DIR).exists());
+    drop(lock);
+    raft::format(&config).unwrap();
+
+    // A file that Kafka wrote lacks an id, which is as good as none; what has them all is only read.
+    let written = fs::read_to_string(&ids).unwrap();
+    let without_id: Vec<&str> = written.lines().filter(|line| !line.starts_with("directory.id")).collect();
+    let lock = OsDisk.lock(&dir.path().join(".lock")).unwrap();
+    raft::format(&config).unwrap();
+    fs::write(&ids, without_id.join("\n")).unwrap();
+    assert!(matches!(raft::format(&config), Err(RaftError::InUse { .. })));
+    drop(lock);
+    raft::format(&config).unwrap();
+    assert!(fs::read_to_string(&ids).unwrap().contains("directory.id="));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{ErrorCode, Uuid};
 use state::cluster::{
-    Applied, Change, Command, ConfigAlteration, ConfigChange, ConfigOperation, ConfigResource, Image,
-    MAX_PARTITIONS_PER_COMMAND, MorePartitions, NO_LEADER, NewTopic, PartitionCounts, ProducerIdBlock, Record, Refusal,
-    RegisterBroker, TopicShape, changes, place_more_partitions, place_topic,
+    Applied, CLIENT_METRICS_MAX, Change, Command, ConfigAlteration, ConfigChange, ConfigOperation, ConfigResource,
+    Image, MAX_PARTITIONS_PER_COMMAND, MorePartitions, NO_LEADER, NewTopic, PartitionCounts, ProducerIdBlock,
+    QUOTA_ENTITIES_MAX, QuotaAlteration, QuotaEntity, QuotaValue, Record, Refusal, RegisterBroker, TopicShape, changes,
+    place_more_partitions, place_topic,
 };
 
 const DEFAULTS: PartitionCounts = PartitionCounts { partitions: 3, replication_factor: 1 };
@@ -235,9 +236,30 @@ fn configs_are_set_listed_and_taken_back() {
         (ConfigResource::Broker(0), Ok(())),
         (ConfigResource::DefaultBroker, Ok(())),
         (ConfigResource::Group("g".to_owned()), Ok(())),
+        (ConfigResource::ClientMetrics(String::new()), Err(ErrorCode::INVALID_REQUEST)),
+        (ConfigResource::ClientMetrics("m".to_owned()), Ok(())),
     ] {
         assert_eq!(only(image.apply(&update(resource.clone(), &set))), expected, "{resource}");
     }
+}
+
+#[test]
+fn subscriptions_to_clients_metrics_are_listed_and_limited() {
+    let mut image = cluster_of(1);
+    let set = [("interval.ms", ConfigOperation::Set("100".to_owned()))];
+    let of = |name: String| ConfigResource::ClientMetrics(name);
+    only(image.apply(&update(ConfigResource::Group("g".to_owned()), &set))).unwrap();
+    for number in 0..CLIENT_METRICS_MAX {
+        assert_eq!(only(image.apply(&update(of(format!("{number:03}")), &set))), Ok(()));
+    }
+    let one_more = only(image.apply(&update(of("more".to_owned()), &set)));
+    assert_eq!(one_more, Err(ErrorCode::POLICY_VIOLATION));
+    assert_eq!(only(image.apply(&update(of("007".to_owned()), &set))), Ok(()), "one that is there may change");
+    assert_eq!(only(image.apply(&update(of("007".to_owned()), &[("interval.ms", ConfigOperation::Delete)]))), Ok(()));
+    assert_eq!(only(image.apply(&update(of("more".to_owned()), &set))), Ok(()));
+    let names: Vec<_> = image.client_metrics().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names.len(), CLIENT_METRICS_MAX);
+    assert!(names.is_sorted() && names.contains(&"more".to_owned()) && !names.contains(&"007".to_owned()));
 }
 
 #[test]
@@ -313,10 +335,21 @@ fn placement_refuses_as_kafka_does() {
     assert_eq!(error(wrong), ErrorCode::INVALID_REPLICA_ASSIGNMENT);
 }
 
+#[test]
+fn topics_that_say_where_groups_and_transactions_are_kept_do_not_grow() {
+    let mut image = cluster_of(1);
+    for (id, name) in [(1, "__consumer_offsets"), (2, "__transaction_state")] {
+        create(&mut image, topic(name, id, &[&[0]])).unwrap();
+        let grown = place_more_partitions(&image, image.topic(name).unwrap(), 2, None, 1);
+        assert_eq!(grown.unwrap_err().error, ErrorCode::INVALID_PARTITIONS, "{name}");
+    }
+}
+
 /// A random command; few names and ids, so that they meet.
 fn random_command(random: &mut fastrand::Rng, image: &Image, step: u32) -> Command {
     let name = |random: &mut fastrand::Rng| format!("t{}{}x", random.u8(0..60), ['.', '_', '-'][random.usize(0..3)]);
-    let resource = |random: &mut fastrand::Rng| match random.u8(0..6) {
+    let resource = |random: &mut fastrand::Rng| match random.u8(0..7) {
+        6 => ConfigResource::ClientMetrics(random.u8(0..9).to_string()),
         0 => ConfigResource::Broker(random.i32(0..4)),
         1 => ConfigResource::DefaultBroker,
         2 => ConfigResource::Group("g".to_owned()),
@@ -462,6 +495,75 @@ fn every_replica_of_a_log_comes_to_the_same_image() {
     }
 }
 
+fn quota_entity(parts: &[(&str, Option<&str>)]) -> QuotaEntity {
+    QuotaEntity(parts.iter().map(|(kind, name)| ((*kind).to_owned(), name.map(str::to_owned))).collect())
+}
+
+fn quotas(parts: &[(&str, Option<&str>)], changes: &[(&str, Option<f64>)]) -> QuotaAlteration {
+    let changes = changes.iter().map(|(key, value)| ((*key).to_owned(), value.map(QuotaValue))).collect();
+    QuotaAlteration { entity: quota_entity(parts), changes }
+}
+
+#[test]
+fn quotas_are_set_and_removed_key_by_key() {
+    let mut image = Image::default();
+    let mut alter = |alteration| only(image.apply(&Command::AlterClientQuotas(vec![alteration])));
+    let client = &[("client-id", Some("c"))];
+    alter(quotas(client, &[("producer_byte_rate", Some(10.0)), ("request_percentage", Some(0.5))])).unwrap();
+    alter(quotas(client, &[("producer_byte_rate", None), ("no_such_key", None)])).unwrap();
+    alter(quotas(&[("user", None), ("client-id", Some("c"))], &[("consumer_byte_rate", Some(5.0))])).unwrap();
+    alter(quotas(&[("ip", Some("::1"))], &[("connection_creation_rate", Some(5.0))])).unwrap();
+    alter(quotas(&[("ip", Some("::1"))], &[("connection_creation_rate", None)])).unwrap();
+    let found: Vec<_> = image.all_quotas().map(|(entity, quotas)| (entity.clone(), (**quotas).clone())).collect();
+    let set = |key: &str, value| BTreeMap::from([(key.to_owned(), QuotaValue(value))]);
+    let expected = [
+        (quota_entity(client), set("request_percentage", 0.5)),
+        (quota_entity(&[("user", None), ("client-id", Some("c"))]), set("consumer_byte_rate", 5.0)),
+    ];
+    assert_eq!(found, expected);
+    assert!(!image.has_quotas_of(&Image::default()) && image.has_quotas_of(&image.clone()));
+    assert_eq!(rebuilt(&image), image);
+}
+
+#[test]
+fn quotas_that_cannot_be_are_refused() {
+    let image = Image::default();
+    let client = &[("client-id", Some("c"))];
+    let address = &[("ip", Some("10.0.0.1"))];
+    for (parts, key, value) in [
+        (&[][..], "producer_byte_rate", 1.0),
+        (&[("group", Some("g"))][..], "producer_byte_rate", 1.0),
+        (&[("user", Some(""))][..], "producer_byte_rate", 1.0),
+        (&[("ip", Some("10.0.0.1")), ("user", None)][..], "connection_creation_rate", 1.0),
+        (&[("ip", Some("no address"))][..], "connection_creation_rate", 1.0),
+        (address, "producer_byte_rate", 1.0),
+        (client, "connection_creation_rate", 1.0),
+        (client, "producer_byte_rate", 0.0),
+        (client, "producer_byte_rate", -1.0),
+        (client, "producer_byte_rate", f64::NAN),
+        (client, "producer_byte_rate", 1.5),
+        (client, "consumer_byte_rate", 1e19),
+        (client, "request_percentage", f64::NEG_INFINITY),
+        (address, "connection_creation_rate", 3e9),
+    ] {
+        let refused = image.check_quotas(&quotas(parts, &[(key, Some(value))]));
+        assert_eq!(error(refused), ErrorCode::INVALID_REQUEST, "{parts:?} {key}={value}");
+    }
+    image.check_quotas(&quotas(client, &[("request_percentage", Some(0.01))])).unwrap();
+    image.check_quotas(&quotas(address, &[("connection_creation_rate", Some(7.0))])).unwrap();
+}
+
+#[test]
+fn entities_with_quotas_have_a_bound() {
+    let mut image = Image::default();
+    let of = |number: usize| quotas(&[("user", Some(&number.to_string()))], &[("producer_byte_rate", Some(1.0))]);
+    let all = (0..=QUOTA_ENTITIES_MAX).map(of).collect();
+    let outcomes = image.apply(&Command::AlterClientQuotas(all)).into_items();
+    assert!(outcomes[..QUOTA_ENTITIES_MAX].iter().all(Result::is_ok));
+    assert_eq!(error(outcomes[QUOTA_ENTITIES_MAX].clone()), ErrorCode::POLICY_VIOLATION);
+    assert!(image.check_quotas(&of(0)).is_ok(), "who has some may change them");
+}
+
 /// What stands in logs and snapshots today must be read by every later release.
 #[test]
 fn the_written_forms_do_not_change() {
@@ -474,6 +576,18 @@ fn the_written_forms_do_not_change() {
     assert_eq!(serde_json::to_string(&command).unwrap(), text);
     let text = r#"{"DeleteTopics":["AQEBAQEBAQEBAQEBAQEBAQ"]}"#;
     assert_eq!(serde_json::to_string(&Command::DeleteTopics(vec![uuid(1)])).unwrap(), text);
+    let alteration = quotas(
+        &[("user", None), ("client-id", Some("c"))],
+        &[("request_percentage", Some(0.1)), ("producer_byte_rate", None)],
+    );
+    let text = concat!(
+        r#"{"AlterClientQuotas":[{"entity":{"client-id":"c","user":null},"#,
+        r#""changes":{"producer_byte_rate":null,"request_percentage":"0.1"}}]}"#,
+    );
+    assert_eq!(serde_json::to_string(&Command::AlterClientQuotas(vec![alteration])).unwrap(), text);
+    let endless = QuotaValue(f64::INFINITY);
+    let read: QuotaValue = serde_json::from_str(&serde_json::to_string(&endless).unwrap()).unwrap();
+    assert_eq!(read, endless);
     let mut image = cluster_of(1);
     create(&mut image, topic("t", 1, &[&[0]])).unwrap();
     let text = concat!(

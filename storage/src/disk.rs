@@ -54,10 +54,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// Maps a range that lies within the file, for reading. The range must not be cut off while the map lives.
     fn map(&self, position: u64, length: usize) -> io::Result<Bytes>;
-    /// Maps a range, as [`DiskFile::map`] does, if all of it is in memory already, without looking at any of it: for
-    /// whoever sends it on, and needs the file for that. Some files cannot be sent.
-    fn map_to_send(&self, _position: u64, _length: usize) -> io::Result<Option<(Bytes, Arc<File>)>> {
-        Ok(None)
+    /// The file itself, for whoever lets the kernel send parts of it. Some files cannot be sent.
+    fn to_send(&self) -> Option<Arc<File>> {
+        None
     }
     /// Makes its content durable.
     fn sync(&self) -> io::Result<()>;
@@ -162,9 +161,8 @@ impl DiskFile for OsFile {
         map::map_range(&self.0, position, length)
     }
 
-    fn map_to_send(&self, position: u64, length: usize) -> io::Result<Option<(Bytes, Arc<File>)>> {
-        let map = map::map_resident(&self.0, position, length)?;
-        Ok(map.map(|map| (map, Arc::clone(&self.0))))
+    fn to_send(&self) -> Option<Arc<File>> {
+        Some(Arc::clone(&self.0))
     }
 
     fn sync(&self) -> io::Result<()> {

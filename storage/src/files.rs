@@ -18,7 +18,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Makes a directory and those above it, durably.
 ///
 /// # Errors
-/// The disk's.
+/// The disk's. Of directories that were there already, only what the disk says when it fails: if somebody else made them,
+/// they need not let us in.
 pub fn create_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     let is_missing = |dir: &Path| matches!(disk.list(dir), Err(error) if error.kind() == io::ErrorKind::NotFound);
     let named: Vec<&Path> = dir.ancestors().filter(|dir| dir.file_name().is_some()).collect();
@@ -27,14 +28,21 @@ pub fn create_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         disk.create_dir(dir)?;
     }
     for (i, dir) in named.into_iter().enumerate().rev() {
-        // A run that was killed may have made those that are there, and not have come to this. If somebody else made
-        // them, they need not let us in.
+        // A run that was killed may have made those that are there, and not have come to this. A disk that fails says so
+        // once: the next flush of the same directory may go well, and its names be lost all the same.
         match disk.sync_dir(parent(dir)) {
-            Err(error) if i < missing => return Err(error),
+            Err(error) if i < missing || !is_not_ours_to_flush(&error) => return Err(error),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Whether a directory was not flushed because of what it is, and not because the disk failed: it is closed to us, is
+/// never written to, or stands on a file system that flushes no directories.
+fn is_not_ours_to_flush(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported)
 }
 
 /// Creates an empty file where none is, and makes its name durable.

@@ -21,6 +21,9 @@ const PENDING_BYTES: usize = 4096;
 /// How much of an index is read at a time to be checked, bytes.
 const CHECKED_BYTES: usize = 48 << 10;
 
+/// So much of an index is read at once when the place that is looked for is in it, bytes.
+const SEARCHED_BYTES: usize = 1024;
+
 /// Of a file that is being built; recovery removes it.
 const ASIDE_SUFFIX: &str = ".tmp";
 
@@ -291,7 +294,7 @@ impl<const N: usize> IndexFile<N> {
     ) -> Result<(usize, Option<[u8; N]>), StorageError> {
         let (mut low, mut high) = (0, self.written);
         let mut found = None;
-        while low < high {
+        while high - low > SEARCHED_BYTES / N {
             let middle = low.midpoint(high);
             let entry = self.entry(file, middle)?;
             if is_before(&entry) {
@@ -301,7 +304,12 @@ impl<const N: usize> IndexFile<N> {
                 high = middle;
             }
         }
-        Ok((low, found))
+        let mut block = [0; SEARCHED_BYTES];
+        let block = &mut block[..(high - low) * N];
+        read_exact(file, block, (low * N) as u64).map_err(StorageError::io("read", &self.path))?;
+        let entries = block.as_chunks::<N>().0;
+        let count = entries.partition_point(is_before);
+        Ok((low + count, count.checked_sub(1).map(|last| entries[last]).or(found)))
     }
 
     /// Keeps the file open: lookups go on in it when another has its name.

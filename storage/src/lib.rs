@@ -11,6 +11,7 @@
 mod append;
 mod checkpoint;
 mod cleaner;
+mod committed;
 mod config;
 mod disk;
 mod epochs;

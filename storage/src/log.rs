@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use protocol::Uuid;
+use protocol::records::batches;
 use protocol::wire::Records;
 use tracing::warn;
 
 use crate::checkpoint::Checkpoints;
 use crate::cleaner::CleanerState;
+use crate::committed::Replacements;
 use crate::config::{LogConfig, SharedLimits};
 use crate::disk::Disk;
 use crate::epochs::LeaderEpochs;
@@ -27,7 +29,7 @@ use crate::restart::Restarts;
 use crate::segment::{ReadRange, Segment};
 use crate::tail_cache::{Tail, TailCache};
 use crate::transactions::Unstable;
-use crate::window::{SEND_MIN_BYTES, WindowBudget, window_to_send};
+use crate::window::{COPY_MAX_BYTES, SEND_MIN_BYTES, WindowBudget};
 use crate::{partition_metadata, recovery};
 
 /// What the logs of one directory share.
@@ -62,6 +64,10 @@ pub struct Appended {
 pub struct ReadBatches {
     /// In pieces of one or more.
     pub records: Records,
+    /// Memory that they keep, bytes. What is mapped, or sent from its file, keeps none.
+    pub held_bytes: usize,
+    /// Whether there is more below the upper bound, which had no room.
+    pub is_cut: bool,
 }
 
 /// A partition's log. Without records it has no files.
@@ -89,6 +95,7 @@ pub struct PartitionLog {
     /// Locked after the writer.
     pub(crate) restarts: Mutex<Restarts>,
     pub(crate) cleaner: CleanerState,
+    pub(crate) replacements: Replacements,
     /// One flush at a time, so that the flushed offset never claims what another flush is still writing.
     pub(crate) flushing: Mutex<()>,
     pub(crate) tail: Arc<Tail>,
@@ -133,6 +140,7 @@ impl PartitionLog {
         let cleaned = shared.checkpoints.cleaned(&partition);
         PartitionLog {
             cleaner: CleanerState::new(cleaned),
+            replacements: Replacements::default(),
             shared,
             partition,
             topic_id,
@@ -346,7 +354,10 @@ impl PartitionLog {
     ) -> Result<ReadBatches, ReadError> {
         let wanted = ReadRange { offset, max_bytes, upper_bound, at_least_one };
         self.read_with(wanted, |log, wanted| match log.window_to_send(wanted)? {
-            Some(window) => Ok(ReadBatches { records: window.into() }),
+            Some((window, next_offset)) => {
+                let is_cut = next_offset < wanted.upper_bound;
+                Ok(ReadBatches { records: window.into(), held_bytes: 0, is_cut })
+            }
             None => log.read_files(wanted),
         })
     }
@@ -367,10 +378,10 @@ impl PartitionLog {
         }
         let upper_bound = upper_bound.min(end);
         if offset >= upper_bound || (max_bytes == 0 && !at_least_one) {
-            return Ok(ReadBatches::default());
+            return Ok(ReadBatches { is_cut: offset < upper_bound, ..Default::default() });
         }
-        if let Some(records) = self.tail.read(offset, max_bytes, upper_bound, at_least_one) {
-            return Ok(ReadBatches { records });
+        if let Some((records, next_offset)) = self.tail.read(offset, max_bytes, upper_bound, at_least_one) {
+            return Ok(ReadBatches { held_bytes: records.len(), records, is_cut: next_offset < upper_bound });
         }
         let read = read_files(self, ReadRange { upper_bound, ..wanted });
         // Files may have gone while they were read, or be another topic's of the same name by now.
@@ -384,17 +395,20 @@ impl PartitionLog {
         Ok(read?)
     }
 
-    /// What is wanted of the segment that holds it, if it is much and in the page cache.
-    fn window_to_send(&self, wanted: ReadRange) -> Result<Option<Bytes>, StorageError> {
+    /// What is wanted of the segment that holds it, if that is much, and the offset behind it.
+    fn window_to_send(&self, wanted: ReadRange) -> Result<Option<(Bytes, i64)>, StorageError> {
         if (wanted.max_bytes as u64) < SEND_MIN_BYTES {
             return Ok(None);
         }
         let segments = self.segments();
         let place = segments.partition_point(|segment| segment.base_offset() <= wanted.offset);
         let Some(segment) = place.checked_sub(1).map(|place| &segments[place]) else { return Ok(None) };
-        match segment.locate(&*self.shared.disk, wanted)? {
-            Some((file, range)) if range.end - range.start >= SEND_MIN_BYTES => {
-                window_to_send(&*file, range).map_err(StorageError::io("read", segment.path()))
+        let disk = &*self.shared.disk;
+        let Some(shown) = segment.shown(disk)? else { return Ok(None) };
+        match segment.locate(disk, shown.disk_file(), wanted)? {
+            Some((range, next_offset)) if range.end - range.start >= SEND_MIN_BYTES => {
+                let window = shown.window(range, segment.size()).map_err(StorageError::io("read", segment.path()))?;
+                Ok(window.map(|window| (window, next_offset)))
             }
             _ => Ok(None),
         }
@@ -411,7 +425,10 @@ impl PartitionLog {
             // Only a gap that compaction left makes a segment empty-handed; the next one has what follows.
             let bounded = segment.size() > 0 && bytes.is_empty() && !wanted.at_least_one;
             if !bytes.is_empty() || bounded {
-                return Ok(ReadBatches { records: bytes.into() });
+                let held_bytes = if bytes.len() <= COPY_MAX_BYTES { bytes.len() } else { 0 };
+                let last = batches(&bytes).filter_map(Result::ok).last();
+                let is_cut = last.map_or(wanted.offset, |batch| batch.next_offset()) < wanted.upper_bound;
+                return Ok(ReadBatches { records: bytes.into(), held_bytes, is_cut });
             }
         }
         Ok(ReadBatches::default())

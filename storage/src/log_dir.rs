@@ -27,6 +27,9 @@ const LOCK_FILE: &str = ".lock";
 const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
 const DELETE_SUFFIX: &str = "-delete";
 const STRAY_SUFFIX: &str = "-stray";
+/// What is said at each start while there are such directories.
+const STRAYS_KEPT: &str = "directories with records of no topic are kept; move each -stray directory elsewhere, or remove \
+                           it, when you are sure that nobody needs its records";
 /// The longest file name that common file systems take, bytes.
 const NAME_MAX_BYTES: usize = 255;
 
@@ -114,6 +117,7 @@ impl LogDir {
             _lock: LockGuard(lock),
         };
         dir.remove_deleted()?;
+        dir.look_through_strays()?;
         if !clean {
             let found = dir.partitions()?;
             dir.unchecked().extend(found.into_iter().map(|found| found.partition));
@@ -222,19 +226,18 @@ impl LogDir {
     /// topic's is deleted, because only a deleted topic's name is free. Records of nobody knows whom are kept.
     fn clear_away(&self, partition: &TopicPartition, dir: &Path, is_known: bool) -> Result<(), StorageError> {
         let disk = &*self.shared.disk;
-        let names = match disk.list(dir) {
-            Ok(names) => names,
+        match disk.list(dir) {
+            Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.shared.checkpoints.forget(partition);
                 return Ok(());
             }
             Err(error) => return Err(StorageError::io("list", dir)(error)),
-        };
-        // A crash while a directory is made leaves one without records.
-        let has_records = names.iter().any(|(name, _)| name.ends_with(".log"));
-        let suffix = if is_known || !has_records { DELETE_SUFFIX } else { STRAY_SUFFIX };
-        warn!(log = %dir.display(), suffix, "a directory is not of the topic of its name; it is put aside");
-        self.rename_away(partition, suffix)
+        }
+        let suffix = if is_known || !may_have_records(disk, dir) { DELETE_SUFFIX } else { STRAY_SUFFIX };
+        let aside = self.rename_away(partition, suffix)?;
+        warn!(log = %dir.display(), aside = %aside.display(), "a directory is not of the topic of its name; it is put aside");
+        Ok(())
     }
 
     fn unchecked(&self) -> MutexGuard<'_, BTreeSet<TopicPartition>> {
@@ -247,27 +250,54 @@ impl LogDir {
     /// The disk's.
     pub fn delete_log(&self, log: &PartitionLog) -> Result<(), StorageError> {
         if log.abandon() && log.path().starts_with(&self.path) {
-            self.rename_away(log.partition(), DELETE_SUFFIX)?;
+            drop(self.rename_away(log.partition(), DELETE_SUFFIX)?);
         }
         Ok(())
     }
 
-    /// Puts a directory out of the way that belongs to no topic, without removing anything.
+    /// Puts a directory out of the way that belongs to no topic, without removing any records, and answers where it is
+    /// now. One without records, as a power cut leaves it before a log's first flush, is deleted: then the answer is
+    /// `None`.
     ///
     /// # Errors
     /// The disk's.
-    pub fn set_aside(&self, partition: &TopicPartition) -> Result<(), StorageError> {
-        self.rename_away(partition, STRAY_SUFFIX)
+    pub fn set_aside(&self, partition: &TopicPartition) -> Result<Option<PathBuf>, StorageError> {
+        let is_kept = may_have_records(&*self.shared.disk, &self.path.join(partition.to_string()));
+        let suffix = if is_kept { STRAY_SUFFIX } else { DELETE_SUFFIX };
+        Ok(Some(self.rename_away(partition, suffix)?).filter(|_| is_kept))
     }
 
-    fn rename_away(&self, partition: &TopicPartition, suffix: &str) -> Result<(), StorageError> {
+    /// Of the directories that an earlier run has set aside, deletes those without records and names the others.
+    fn look_through_strays(&self) -> Result<(), StorageError> {
+        let disk = &*self.shared.disk;
+        let mut kept = Vec::new();
+        for (name, is_dir) in disk.list(&self.path).map_err(StorageError::io("list", &self.path))? {
+            if !is_dir || !is_aside_name(&name, STRAY_SUFFIX) {
+                continue;
+            }
+            let dir = self.path.join(&name);
+            if may_have_records(disk, &dir) {
+                kept.push(name);
+            } else if let Err(error) = disk.remove_dir(&dir) {
+                warn!(dir = %dir.display(), %error, "a directory without records cannot be removed; it stays");
+            }
+        }
+        if let Some(first) = kept.first() {
+            let (dir, count) = (self.path.display(), kept.len());
+            warn!(%dir, count, first, "{STRAYS_KEPT}");
+        }
+        Ok(())
+    }
+
+    fn rename_away(&self, partition: &TopicPartition, suffix: &str) -> Result<PathBuf, StorageError> {
         let disk = &*self.shared.disk;
         let dir = self.path.join(partition.to_string());
         let renamed = self.path.join(aside_name(partition, suffix));
         disk.rename(&dir, &renamed).map_err(StorageError::io("rename", &dir))?;
         self.shared.checkpoints.forget(partition);
         self.unchecked().remove(partition);
-        disk.sync_dir(&self.path).map_err(StorageError::io("flush", &self.path))
+        disk.sync_dir(&self.path).map_err(StorageError::io("flush", &self.path))?;
+        Ok(renamed)
     }
 
     /// Removes what was deleted, now or before a crash.
@@ -278,7 +308,7 @@ impl LogDir {
         let _one_at_a_time = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
         let disk = &*self.shared.disk;
         for (name, is_dir) in disk.list(&self.path).map_err(StorageError::io("list", &self.path))? {
-            if is_dir && is_deleted_name(&name) {
+            if is_dir && is_aside_name(&name, DELETE_SUFFIX) {
                 let doomed = self.path.join(name);
                 disk.remove_dir(&doomed).map_err(StorageError::io("remove", &doomed))?;
             }
@@ -333,10 +363,22 @@ fn aside_name(partition: &TopicPartition, suffix: &str) -> String {
     format!("{topic}{tail}")
 }
 
-/// `topic-3.<32 hex digits>-delete`; a directory that only happens to end like that is not ours to remove.
-fn is_deleted_name(name: &str) -> bool {
-    let unique = name.strip_suffix(DELETE_SUFFIX).and_then(|name| name.rsplit_once('.'));
+/// `topic-3.<32 hex digits>-delete`, or `-stray`; a directory that only happens to end like that is not ours to remove.
+fn is_aside_name(name: &str, suffix: &str) -> bool {
+    let unique = name.strip_suffix(suffix).and_then(|name| name.rsplit_once('.'));
     unique.is_some_and(|(_, unique)| unique.len() == 32 && unique.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Whether there may be records in a partition's directory: so it is also if it cannot be read. A crash while one is made
+/// leaves none, or files without any.
+fn may_have_records(disk: &dyn Disk, dir: &Path) -> bool {
+    let is_filled = |name: &str| disk.open(&dir.join(name), false).and_then(|file| file.is_empty()).map(|empty| !empty);
+    // A compacted segment that a crash kept from its name has the records of all that it takes the place of.
+    let of_records = |name: &str| name.ends_with(".log") || name.ends_with(".log.swap");
+    match disk.list(dir) {
+        Ok(names) => names.iter().any(|(name, _)| of_records(name) && is_filled(name).unwrap_or(true)),
+        Err(_) => true,
+    }
 }
 
 /// `topic-3` is partition 3 of `topic`, whatever hyphens the topic has.
@@ -372,7 +414,9 @@ mod tests {
         let partition = TopicPartition { topic: "t".repeat(249).into(), index: 12 };
         let name = aside_name(&partition, DELETE_SUFFIX);
         assert_eq!(name.len(), NAME_MAX_BYTES);
-        assert!(is_deleted_name(&name) && parse_dir_name(&name).is_none());
-        assert!(!is_deleted_name("holiday.photos-delete") && !is_deleted_name("x.y-stray"));
+        assert!(is_aside_name(&name, DELETE_SUFFIX) && parse_dir_name(&name).is_none());
+        for (name, suffix) in [("holiday.photos-delete", DELETE_SUFFIX), ("x.y-stray", STRAY_SUFFIX)] {
+            assert!(!is_aside_name(name, suffix), "{name}");
+        }
     }
 }

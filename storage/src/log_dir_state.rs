@@ -138,8 +138,8 @@ impl DiskFile for WatchedFile {
     fn map(&self, position: u64, length: usize) -> io::Result<Bytes> {
         self.file.map(position, length)
     }
-    fn map_to_send(&self, position: u64, length: usize) -> io::Result<Option<(Bytes, Arc<File>)>> {
-        self.file.map_to_send(position, length)
+    fn to_send(&self) -> Option<Arc<File>> {
+        self.file.to_send()
     }
     fn sync(&self) -> io::Result<()> {
         self.state.flush(&self.path, || self.file.sync())

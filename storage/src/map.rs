@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use bytes::Bytes;
-use memmap2::{Advice, Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 
 /// A part of a file, mapped, with its bytes already in memory: a disk that cannot read answers here with an error
 /// rather than with a signal later, and whoever sends the bytes on never waits for the disk.
@@ -21,13 +22,6 @@ pub(crate) fn map_range(file: &File, position: u64, length: usize) -> io::Result
     Ok(Bytes::from_owner(Window(map)))
 }
 
-/// The same if all of it is in memory already. Nothing is read, and no page enters this process's tables before somebody
-/// looks at it: for whoever lets the kernel send the file on.
-pub(crate) fn map_resident(file: &File, position: u64, length: usize) -> io::Result<Option<Bytes>> {
-    let map = map(file, position, length)?;
-    Ok(is_resident(&map).then(|| Bytes::from_owner(Window(map))))
-}
-
 fn map(file: &File, position: u64, length: usize) -> io::Result<Mmap> {
     // Touching a page behind the end of the file would kill the process.
     if file.metadata()?.len() < position.saturating_add(length as u64) {
@@ -42,16 +36,54 @@ fn map(file: &File, position: u64, length: usize) -> io::Result<Mmap> {
     }
 }
 
-/// Whether the page cache has every page of it. False when the kernel does not say.
-fn is_resident(map: &Mmap) -> bool {
-    let page_bytes = rustix::param::page_size();
-    let (from, to) = (map.as_ptr() as usize, map.as_ptr() as usize + map.len());
-    let first = from - from % page_bytes;
-    let mut pages = vec![0_u8; (to - first).div_ceil(page_bytes)];
-    // SAFETY: the range is the whole pages of a live map, and the kernel writes a byte for each of them.
-    #[allow(unsafe_code)]
-    let answer = unsafe { libc::mincore(first as *mut libc::c_void, to - first, pages.as_mut_ptr().cast()) };
-    answer == 0 && pages.iter().all(|page| page & 1 == 1)
+/// The addresses of a file, from its first byte to somewhere behind its end. Nothing is read, and no page enters this
+/// process's tables before somebody looks at it.
+#[derive(Debug)]
+pub(crate) struct FileMap(MmapRaw);
+
+impl FileMap {
+    /// # Errors
+    /// The system's, when there are no such addresses.
+    pub(crate) fn new(file: &File, length: usize) -> io::Result<FileMap> {
+        Ok(FileMap(MmapOptions::new().len(length).map_raw_read_only(file)?))
+    }
+
+    /// Of its first byte.
+    pub(crate) fn address(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
+    /// In bytes.
+    pub(crate) fn length(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the page cache has every page of a range, ready to be read. False when the kernel does not say.
+    pub(crate) fn is_resident(&self, range: &Range<usize>) -> bool {
+        let page_bytes = rustix::param::page_size();
+        let first = range.start - range.start % page_bytes;
+        if range.end > self.length() {
+            return false;
+        }
+        let mut pages = vec![0_u8; (range.end - first).div_ceil(page_bytes)];
+        // SAFETY: the range is whole pages of a live map, and the kernel writes a byte for each of them.
+        #[allow(unsafe_code)]
+        let answer = unsafe {
+            libc::mincore((self.address() + first) as *mut libc::c_void, range.end - first, pages.as_mut_ptr().cast())
+        };
+        answer == 0 && pages.iter().all(|page| page & 1 == 1)
+    }
+
+    /// The bytes of a range that the file has, all of them published: see [`map`].
+    pub(crate) fn slice(&self, range: &Range<usize>) -> &[u8] {
+        assert!(range.start <= range.end && range.end <= self.length(), "a part of the map");
+        // SAFETY: the range is in the map, which lives as long as the slice. What is published is neither changed nor cut
+        // off while it is served; whoever makes a window has seen that the file is that long.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts(self.0.as_ptr().add(range.start), range.len())
+        }
+    }
 }
 
 struct Window(Mmap);

@@ -1,8 +1,10 @@
 //! A part of a log: one `.log` file and its indexes.
 
+mod indexing;
 mod locate;
 mod names;
 mod read;
+mod resuming;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -18,10 +20,10 @@ use crate::files::{read_exact, remove_if_there};
 use crate::index::{
     IndexFile, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES, offset_entry, parse_offset_entry, parse_time_entry, time_entry,
 };
-use crate::restart::RestartPoint;
-use crate::scan::scan;
+use crate::sendable::Showing;
 use crate::txn_index::{AbortedTxn, TxnIndex};
 
+use locate::Ends;
 use names::with_suffix;
 pub(crate) use names::{DELETED_SUFFIX, file_name};
 pub(crate) use read::ReadRange;
@@ -65,6 +67,10 @@ pub(crate) struct Segment {
     /// Kept open while it is written to.
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     indexes: Mutex<Indexes>,
+    /// The file as it is shown to those who send parts of it.
+    showing: Showing,
+    /// Where reads ended that were sent, and the next ones of the same readers begin.
+    ends: Mutex<Ends>,
 }
 
 #[derive(Debug)]
@@ -162,128 +168,9 @@ impl Segment {
             pinned: AtomicBool::new(false),
             file: Mutex::new(None),
             indexes: Mutex::new(indexes),
+            showing: Showing::default(),
+            ends: Mutex::default(),
         }
-    }
-
-    /// Takes the indexes from disk; false when one is missing or damaged. A missing index of aborted transactions says, as
-    /// in Kafka, that there are none. The next segment, if there is one, begins at `next`.
-    pub(crate) fn load_indexes(&self, disk: &dyn Disk, next: Option<i64>) -> Result<bool, StorageError> {
-        let indexes = &mut *lock(&self.indexes);
-        let offset = IndexFile::open(disk, indexes.offset.path().to_owned())?;
-        let time = IndexFile::open(disk, indexes.time.path().to_owned())?;
-        let offsets = self.base_offset..next.unwrap_or(i64::MAX);
-        let aborted = TxnIndex::open(disk, indexes.aborted.path().to_owned(), offsets)?;
-        let (Some(offset), Some(time), Some(aborted)) = (offset, time, aborted) else { return Ok(false) };
-        let size = self.size();
-        if offset.last().is_some_and(|last| !is_plausible(parse_offset_entry(last), offset.len(), size)) {
-            return Ok(false);
-        }
-        if let Some(last) = time.last() {
-            let (timestamp, relative) = parse_time_entry(last);
-            // Zeros are what a file has whose content was lost.
-            if timestamp < 0 || i32::try_from(relative).is_err() || (time.len() > 1 && timestamp == 0) {
-                return Ok(false);
-            }
-            self.max_timestamp.store(timestamp, Ordering::Release);
-            self.offset_of_max_timestamp.store(self.base_offset + i64::from(relative), Ordering::Release);
-        }
-        (indexes.offset, indexes.time, indexes.aborted) = (offset, time, aborted);
-        Ok(true)
-    }
-
-    /// Empties the indexes before they are rebuilt with [`Segment::note`].
-    pub(crate) fn reset_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let indexes = &mut *lock(&self.indexes);
-        indexes.offset.reset(disk)?;
-        indexes.time.reset(disk)?;
-        indexes.aborted.reset(disk)?;
-        indexes.bytes_since_entry = 0;
-        self.max_timestamp.store(-1, Ordering::Release);
-        self.offset_of_max_timestamp.store(self.base_offset, Ordering::Release);
-        Ok(())
-    }
-
-    /// Where recovery may begin once everything up to here is flushed; `offset` is the log's end, and this its active
-    /// segment. Nothing without a batch.
-    pub(crate) fn mark(&self, offset: i64) -> Option<RestartPoint> {
-        let last_position = self.last_position.load(Ordering::Acquire);
-        if self.size() == 0 || last_position == NO_BATCH {
-            return None;
-        }
-        let indexes = lock(&self.indexes);
-        Some(RestartPoint {
-            base_offset: self.base_offset,
-            offset,
-            position: self.size(),
-            last_position,
-            max_timestamp: self.max_timestamp(),
-            offset_of_max_timestamp: self.offset_of_max_timestamp.load(Ordering::Acquire),
-            bytes_since_entry: indexes.bytes_since_entry,
-            offset_index: indexes.offset.mark(),
-            time_index: indexes.time.mark(),
-            txn_index: indexes.aborted.mark(),
-        })
-    }
-
-    /// Takes the state of a restart point; false when the files do not agree with it, and nothing is taken then.
-    pub(crate) fn resume(&self, disk: &dyn Disk, point: &RestartPoint, length: u64) -> Result<bool, StorageError> {
-        if point.last_position >= point.position || point.position > length {
-            return Ok(false);
-        }
-        let indexes = &mut *lock(&self.indexes);
-        let path = indexes.offset.path().to_owned();
-        let offset = IndexFile::open_to(disk, path, &point.offset_index, |before, next| {
-            let ((before, at), (next, then)) = (parse_offset_entry(before), parse_offset_entry(next));
-            next > before && then > at
-        })?;
-        let path = indexes.time.path().to_owned();
-        let time = IndexFile::open_to(disk, path, &point.time_index, |before, next| {
-            let ((before, at), (next, then)) = (parse_time_entry(before), parse_time_entry(next));
-            next > before && then > at
-        })?;
-        let aborted = TxnIndex::open_to(disk, indexes.aborted.path().to_owned(), &point.txn_index)?;
-        let (Some(offset), Some(time), Some(aborted)) = (offset, time, aborted) else { return Ok(false) };
-        let mut end = None;
-        let file = self.file(disk)?;
-        let ended = scan(&*file, &self.path, point.last_position..point.position, true, |batch, _| {
-            end = Some(batch.next_offset());
-            Ok(())
-        })?;
-        if ended.invalid.is_some() || end != Some(point.offset) {
-            return Ok(false);
-        }
-        (indexes.offset, indexes.time, indexes.aborted) = (offset, time, aborted);
-        indexes.bytes_since_entry = point.bytes_since_entry;
-        self.size.store(point.position, Ordering::Release);
-        self.reserved.store(point.position, Ordering::Release);
-        self.last_position.store(point.last_position, Ordering::Release);
-        self.max_timestamp.store(point.max_timestamp, Ordering::Release);
-        self.offset_of_max_timestamp.store(point.offset_of_max_timestamp, Ordering::Release);
-        Ok(true)
-    }
-
-    /// Begins to build the indexes anew in their place: what stands there is compared with what comes.
-    pub(crate) fn begin_indexes_again(&self) {
-        let indexes = &mut *lock(&self.indexes);
-        indexes.offset.begin_again();
-        indexes.time.begin_again();
-        indexes.aborted.begin_again();
-    }
-
-    /// Ends the index files where the indexes end.
-    pub(crate) fn settle_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let indexes = &mut *lock(&self.indexes);
-        indexes.offset.settle(disk)?;
-        indexes.time.settle(disk)?;
-        indexes.aborted.settle(disk)
-    }
-
-    /// Writes what the indexes have gathered; durable it is when the segment is sealed.
-    pub(crate) fn write_indexes(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let indexes = &mut *lock(&self.indexes);
-        indexes.offset.write_pending(disk)?;
-        indexes.time.write_pending(disk)?;
-        indexes.aborted.write(disk)
     }
 
     /// Notes where the last batch begins of a segment that was not read.
@@ -299,23 +186,6 @@ impl Segment {
     /// Makes everything durable that is in the file.
     pub(crate) fn sync(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         self.file(disk)?.sync().map_err(StorageError::io("flush", &self.path))
-    }
-
-    /// Begins to build the indexes anew, beside those that are there.
-    pub(crate) fn begin_indexes_aside(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let indexes = &mut *lock(&self.indexes);
-        indexes.offset.begin_aside(disk)?;
-        indexes.time.begin_aside(disk)?;
-        indexes.aborted.begin_aside(disk)
-    }
-
-    /// Puts the new indexes, complete and durable, in the place of the old; the caller makes that change durable.
-    pub(crate) fn move_indexes_in_place(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        let indexes = &mut *lock(&self.indexes);
-        self.push_time(indexes, disk);
-        indexes.aborted.move_in_place(disk)?;
-        indexes.offset.move_in_place(disk)?;
-        indexes.time.move_in_place(disk)
     }
 
     pub(crate) fn base_offset(&self) -> i64 {
@@ -577,14 +447,6 @@ impl Segment {
     pub(crate) fn max_timestamp_and_offset(&self) -> (i64, i64) {
         (self.max_timestamp(), self.offset_of_max_timestamp.load(Ordering::Acquire))
     }
-}
-
-/// Whether the last of `count` entries of an offset index can be right: it lies within the segment, and behind as many
-/// batches as there are entries before it.
-fn is_plausible((relative, position): (u32, u32), count: usize, size: u64) -> bool {
-    let position = u64::from(position);
-    let least = (count - 1) * protocol::records::HEADER_LEN;
-    position < size && position >= least as u64 && i32::try_from(relative).is_ok()
 }
 
 /// What these guard holds no invariant that a panic could break half way.

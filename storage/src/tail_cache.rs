@@ -76,23 +76,30 @@ impl Tail {
     }
 
     /// Whole batches from the one that holds `offset`, below `upper_bound`; at most `max_bytes`, but at least one if
-    /// `at_least_one`. `None` when the tail does not reach back that far.
-    pub(crate) fn read(&self, offset: i64, max_bytes: usize, upper_bound: i64, at_least_one: bool) -> Option<Records> {
+    /// `at_least_one`; and the offset behind them. `None` when the tail does not reach back that far.
+    pub(crate) fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        upper_bound: i64,
+        at_least_one: bool,
+    ) -> Option<(Records, i64)> {
         let batches = lock(&self.batches);
         if batches.front()?.base_offset > offset {
             return None;
         }
         let first = batches.partition_point(|batch| batch.next_offset <= offset);
-        let (mut records, mut size) = (Records::default(), 0);
+        let (mut records, mut size, mut next_offset) = (Records::default(), 0, offset);
         for batch in batches.range(first..) {
             let fits = size + batch.bytes.len() <= max_bytes || (size == 0 && at_least_one);
             if !fits || batch.base_offset >= upper_bound {
                 break;
             }
             size += batch.bytes.len();
+            next_offset = batch.next_offset;
             records.push(batch.bytes.clone());
         }
-        Some(records)
+        Some((records, next_offset))
     }
 
     /// Forgets batches that end before `offset`: the log has less of them by now.
@@ -127,10 +134,10 @@ mod tests {
         cache.push(&one, 2, 4, Bytes::from(vec![2; 40]));
         assert!(!one.covers(0) && one.covers(3) && other.covers(0));
         assert_eq!(one.read(0, 1000, 100, true), None);
-        let chunks = one.read(3, 1, 100, true).unwrap();
-        assert_eq!(chunks.chunks()[0][0], 2);
-        assert_eq!(one.read(3, 1, 100, false).unwrap().len(), 0);
-        assert_eq!(one.read(3, 100, 2, true).unwrap().len(), 0);
+        let (chunks, next_offset) = one.read(3, 1, 100, true).unwrap();
+        assert_eq!((chunks.chunks()[0][0], next_offset), (2, 4));
+        assert_eq!(one.read(3, 1, 100, false).unwrap().0.len(), 0);
+        assert_eq!(one.read(3, 100, 2, true).unwrap().0.len(), 0);
     }
 
     #[test]

@@ -15,9 +15,6 @@ pub enum AppendOrigin {
     Coordinator,
 }
 
-/// A batch smaller than this is copied out of its frame.
-const COPY_BELOW_BYTES: usize = 64 << 10;
-
 /// What one batch may unpack to while it is checked or compressed again, bytes.
 const UNCOMPRESSED_MAX_BYTES: usize = 128 << 20;
 
@@ -66,12 +63,10 @@ pub(crate) fn prepare(
     Ok(owned)
 }
 
-/// The bytes to write into: the frame itself if nobody else holds a part of it, else a copy. What is small is always
-/// copied, because the tail cache keeps it, and with it the whole frame that it came in.
+/// The bytes to write into: those that came if nobody else holds a part of them, else a copy. The tail cache keeps
+/// what this answers, and with it the buffer that it lies in. What stands before it there is the caller's to bound, what
+/// comes behind it is bounded here.
 fn own(bytes: Bytes) -> BytesMut {
-    if bytes.len() < COPY_BELOW_BYTES {
-        return BytesMut::from(&bytes[..]);
-    }
     match bytes.try_into_mut() {
         Ok(owned) if owned.capacity() <= 2 * owned.len() => owned,
         Ok(roomy) => BytesMut::from(&roomy[..]),

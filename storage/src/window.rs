@@ -1,7 +1,6 @@
 //! How much of the files readers may have mapped at a time.
 
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,12 +8,11 @@ use bytes::Bytes;
 
 use crate::disk::DiskFile;
 use crate::files::read_exact;
-use crate::sendable;
 
 /// A window smaller than this is copied: a map costs more than the copy.
 const MAP_MIN_BYTES: usize = 16 * 1024;
 /// What is copied at a time when nothing more may be mapped, unless one batch is larger.
-const COPY_MAX_BYTES: usize = 256 * 1024;
+pub(crate) const COPY_MAX_BYTES: usize = 256 * 1024;
 
 /// Less than this goes to a socket from memory: a map and a system call of its own cost more than the copy.
 pub(crate) const SEND_MIN_BYTES: u64 = 32 * 1024;
@@ -44,16 +42,6 @@ impl WindowBudget {
         }
         let map = file.map(position, length)?;
         Ok(Bytes::from_owner(Leased { map, _lease: lease }))
-    }
-}
-
-/// A part of a file for a socket, if all of it is in the page cache. It uses no memory of this process as long as nobody
-/// looks into it, so it is not in the budget.
-pub(crate) fn window_to_send(file: &dyn DiskFile, range: Range<u64>) -> io::Result<Option<Bytes>> {
-    let Ok(length) = usize::try_from(range.end - range.start) else { return Ok(None) };
-    match file.map_to_send(range.start, length)? {
-        Some((map, file)) => Ok(sendable::keep(map, file, range.start)),
-        None => Ok(None),
     }
 }
 

@@ -10,13 +10,14 @@ mod rig;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use compacted::{Model, NoLimit, chunks, read};
 use fastrand::Rng;
 use protocol::records::{BatchBuilder, Codec, batches};
-use rig::{RigDisk, files, open_one, partition, tempdir, topic_id};
+use rig::{Fault, Operation, RigDisk, files, open_one, partition, tempdir, topic_id};
 use simdisk::{SimDisk, over_seeds};
 use storage::{AppendOrigin, Cleanable, Disk, LogConfig, LogDir, Pace, PartitionLog, SharedLimits, StorageError};
 
@@ -344,6 +345,25 @@ fn a_pass_that_is_stopped_leaves_a_log_and_no_rubbish() {
         assert!(files(path.path(), ".cleaned").is_empty());
     }
     panic!("no pass came to its end");
+}
+
+#[test]
+fn of_two_failures_the_first_is_told() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let (_dir, log) = open_one(&disk, path.path(), config());
+    let (mut model, mut rng) = (Model::default(), Rng::with_seed(1));
+    (0..60).for_each(|_| model.append(&mut rng, &log, 5, (-1, 0, 0), 1_000));
+    let fault = |operation, suffix, error| Fault { operation, suffix, after: 0, times: u64::MAX, error };
+    disk.fail(fault(Operation::Rename, ".index.cleaned", ErrorKind::StorageFull));
+    disk.fail(fault(Operation::Remove, ".index.cleaned", ErrorKind::PermissionDenied));
+    match log.compact(0, MAP_BYTES, &NoLimit) {
+        Err(StorageError::Io { source, .. }) => assert_eq!(source.kind(), ErrorKind::StorageFull),
+        other => panic!("{other:?}"),
+    }
+    model.check(&log, false);
+    // What could not be removed is in nobody's way.
+    disk.heal();
+    assert!(log.compact(0, MAP_BYTES, &NoLimit).unwrap().is_some());
 }
 
 #[test]

@@ -11,15 +11,16 @@ use rig::{
     Fault, Operation, RigDisk, append, config, idempotent, open_dir, open_one, partition, plain, read_all, tempdir,
     topic_id,
 };
-use storage::{AppendError, LogConfig, PartitionLog, ReadError, StorageError};
+use storage::{AppendError, LogConfig, PartitionLog, ReadError, StorageError, files};
 
-const OPERATIONS: [Operation; 8] = [
+const OPERATIONS: [Operation; 9] = [
     Operation::Open,
     Operation::Write,
     Operation::ShortWrite,
     Operation::Sync,
     Operation::SyncDir,
     Operation::Rename,
+    Operation::Remove,
     Operation::Truncate,
     Operation::Reserve,
 ];
@@ -190,6 +191,27 @@ fn a_directory_that_cannot_be_opened_to_be_flushed_stops_nothing() {
     }
     append(&log, plain(1, 0, b"v")).unwrap();
     assert_eq!(log.flush().unwrap(), 2);
+}
+
+/// Whoever made the directories above ours may have been killed before their names were durable.
+#[test]
+fn a_failure_above_a_directory_is_told_and_a_closed_door_is_not() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let dir = path.path().join("mount/data");
+    files::create_dir(&disk, &dir).unwrap();
+    for error in [ErrorKind::Other, ErrorKind::StorageFull] {
+        disk.fail(once(Operation::SyncDir, "mount", error));
+        assert_eq!(files::create_dir(&disk, &dir).unwrap_err().kind(), error);
+        files::create_dir(&disk, &dir).unwrap();
+    }
+    use ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    for (place, error) in [InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported].into_iter().enumerate() {
+        disk.fail(once(Operation::SyncDir, "mount", error));
+        files::create_dir(&disk, &dir).unwrap();
+        disk.fail(once(Operation::SyncDir, "data", error));
+        let new = dir.join(place.to_string());
+        assert_eq!(files::create_dir(&disk, &new).unwrap_err().kind(), error, "the new name is not durable");
+    }
 }
 
 #[test]

@@ -309,6 +309,46 @@ fn records_of_nobody_knows_whom_are_kept_aside() {
     let names: Vec<String> =
         fs::read_dir(path.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert!(names.iter().any(|name| name.ends_with("-stray")), "{names:?}");
+    drop(dir);
+    open_dir(&disk, path.path());
+    let stray = names.iter().find(|name| name.ends_with("-stray")).unwrap();
+    assert!(fs::read_dir(path.path().join(stray)).unwrap().count() > 1, "a start removed records");
+}
+
+/// What a power cut may leave of a log before its first flush: names, and files without content.
+#[test]
+fn a_directory_without_records_is_not_kept() {
+    let (disk, path) = (RigDisk::default(), tempdir());
+    let empty = |name: &str| {
+        let dir = path.path().join(name);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("partition.metadata"), b"").unwrap();
+        fs::write(dir.join("00000000000000000000.log"), b"").unwrap();
+    };
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(path.path()).unwrap().map(|entry| entry.unwrap());
+        let dirs = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+        dirs.map(|dir| dir.file_name().into_string().unwrap()).collect()
+    };
+    // One of this run, one that an earlier release kept, and one that is somebody else's.
+    empty("orders-0");
+    empty("orders-1.0123456789abcdef0123456789abcdef-stray");
+    empty("holiday.photos-stray");
+    let dir = open_dir(&disk, path.path());
+    assert_eq!(dir.set_aside(&partition(0)).unwrap(), None);
+    dir.remove_deleted().unwrap();
+    assert_eq!(names(), ["holiday.photos-stray"]);
+
+    // What compaction was about to put in the place of others has their records.
+    empty("orders-0");
+    fs::write(path.path().join("orders-0/00000000000000000000.log.swap"), b"records").unwrap();
+    assert!(dir.set_aside(&partition(0)).unwrap().is_some());
+
+    filled(&disk, &path.path().join("other"));
+    fs::rename(path.path().join("other/orders-0"), path.path().join("orders-0")).unwrap();
+    let kept = dir.set_aside(&partition(0)).unwrap().expect("it has records");
+    dir.remove_deleted().unwrap();
+    assert!(fs::read_dir(&kept).unwrap().count() > 1, "{}", kept.display());
 }
 
 #[test]
@@ -358,10 +398,13 @@ fn a_directory_belongs_to_one_process() {
     let first = open().unwrap();
     // Java takes locks of the other kind, which only another process meets.
     let inode = format!(":{} ", fs::metadata(path.path().join(".lock")).unwrap().ino());
-    let locks = fs::read_to_string("/proc/locks").unwrap();
-    let ours: Vec<&str> = locks.lines().filter(|line| line.contains(&inode)).collect();
+    // While other processes take locks, a line may be passed over when the list is read; hardly so often.
+    let is_listed = |kind: &str| {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|line| line.contains(&inode) && line.contains(kind) && line.contains("WRITE"))
+    };
     for kind in ["FLOCK", "POSIX"] {
-        assert!(ours.iter().any(|line| line.contains(kind) && line.contains("WRITE")), "no {kind} in {ours:?}");
+        assert!((0..1000).any(|_| is_listed(kind)), "no {kind} lock");
     }
     assert!(matches!(open(), Err(StorageError::Locked { .. })));
     drop(first);

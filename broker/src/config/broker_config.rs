@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft::QuorumConfig;
-use state::group::{Assignor, GroupConfig};
+use state::group::{Assignor, GroupConfig, MigrationPolicy};
 use state::transaction::TransactionConfig;
 use storage::SharedLimits;
 
@@ -17,6 +17,7 @@ use super::listeners::{self, Listener};
 use super::size::{VolumeShare, parse_size};
 use super::source::Origin;
 use super::topic_config::{TopicConfig, TopicValues};
+use crate::quota::{QuotaWindows, Windows};
 
 /// The number of a broker that was given none.
 const DEFAULT_NODE_ID: i64 = 1;
@@ -66,6 +67,8 @@ pub(crate) struct BrokerConfig {
     pub(crate) fetch_max_bytes: usize,
     pub(crate) fetch_session_slots: usize,
 
+    pub(crate) quota_windows: QuotaWindows,
+
     pub(crate) auto_create_topics_enable: bool,
     pub(crate) delete_topic_enable: bool,
     pub(crate) num_partitions: i32,
@@ -90,6 +93,8 @@ pub(crate) struct BrokerConfig {
     /// Groups and partitions that `/metrics` tells of one by one.
     pub(crate) metrics_groups_max: usize,
     pub(crate) metrics_partitions_max: usize,
+    /// What a client may push at a time, compressed as it comes.
+    pub(crate) telemetry_max_bytes: i32,
     pub(crate) producer_id_expiration_ms: u64,
     pub(crate) topic_defaults: TopicConfig,
     pub(crate) topic_values: TopicValues,
@@ -142,6 +147,7 @@ impl BrokerConfig {
             max_connections_per_ip: values.size("max.connections.per.ip"),
             fetch_max_bytes: values.size("fetch.max.bytes"),
             fetch_session_slots: values.size("max.incremental.fetch.session.cache.slots"),
+            quota_windows: values.quota_windows(),
             auto_create_topics_enable: values.flag("auto.create.topics.enable"),
             delete_topic_enable: values.flag("delete.topic.enable"),
             num_partitions: values.int("num.partitions"),
@@ -165,6 +171,7 @@ impl BrokerConfig {
                 .and_then(|text| VolumeShare::parse(&text)),
             metrics_groups_max: values.size("ottla.metrics.groups.max"),
             metrics_partitions_max: values.size("ottla.metrics.partitions.max"),
+            telemetry_max_bytes: values.int("telemetry.max.bytes"),
             producer_id_expiration_ms,
             topic_defaults: TopicConfig::of(&topic_values, producer_id_expiration_ms),
             topic_values,
@@ -296,6 +303,17 @@ impl Reader<'_> {
         self.0.value(name).map(|value| value.to_string())
     }
 
+    fn quota_windows(&self) -> QuotaWindows {
+        let windows = |samples, seconds| Windows {
+            samples: self.unsigned(samples).max(1),
+            window_ms: self.unsigned(seconds).max(1) * 1000,
+        };
+        QuotaWindows {
+            clients: windows("quota.window.num", "quota.window.size.seconds"),
+            mutations: windows("controller.quota.window.num", "controller.quota.window.size.seconds"),
+        }
+    }
+
     fn cleaner(&self) -> CleanerConfig {
         CleanerConfig {
             enable: self.flag("log.cleaner.enable"),
@@ -383,11 +401,14 @@ impl Reader<'_> {
         Limits {
             memory_bytes,
             request_bytes: usize::try_from(request_bytes).unwrap_or(usize::MAX),
+            answer_bytes: limits::answer_bytes(memory_bytes),
             tail_cache_bytes: self.size("ottla.tail.cache.bytes"),
             mapped_window_bytes: self.unsigned("ottla.mapped.window.bytes"),
             groups: limits::groups(memory_bytes),
             transactional_ids: limits::transactional_ids(memory_bytes),
             conversion_bytes: limits::conversion_bytes(memory_bytes),
+            client_series_bytes: self.size("ottla.metrics.clients.bytes"),
+            push_bytes: limits::push_bytes(memory_bytes),
         }
     }
 
@@ -431,6 +452,10 @@ impl Reader<'_> {
                 .iter()
                 .filter_map(|name| Assignor::from_name(name))
                 .collect(),
+            consumer_migration_policy: self
+                .text("group.consumer.migration.policy")
+                .and_then(|name| MigrationPolicy::from_name(&name))
+                .unwrap_or_default(),
             offset_metadata_max_bytes: self.size("offset.metadata.max.bytes"),
             offsets_retention_ms: self.integer("offsets.retention.minutes").saturating_mul(60_000),
             offsets_retention_check_interval_ms: self.unsigned("offsets.retention.check.interval.ms"),

@@ -1,6 +1,8 @@
 //! The keys of the broker, in Kafka's names. A key is here because something acts on it; names that Kafka knows and we
 //! do not act on are in `unenforced.rs`.
 
+use state::group::MigrationPolicy;
+
 use super::key::Kind::{Boolean, Double, Int, List, Long, Short, String};
 use super::key::{Check, ConfigKey as Key};
 use super::topic_keys::{
@@ -9,6 +11,9 @@ use super::topic_keys::{
 
 const FOREVER: &str = "9223372036854775807";
 const NO_LIMIT: &str = "2147483647";
+/// Each client that has a quota keeps so many numbers.
+const QUOTA_SAMPLES_MAX: i64 = 100;
+const QUOTA_WINDOW_MAX_SECONDS: i64 = 3_600;
 
 /// Who the broker is, where it listens, where its data lies, and what clients may do to it.
 pub(crate) static SERVER_KEYS: &[Key] = &[
@@ -36,6 +41,15 @@ pub(crate) static SERVER_KEYS: &[Key] = &[
         "Milliseconds without a request after which a connection is \
         closed; negative is never.",
     ),
+    Key::broker(
+        "controller.quota.window.num",
+        Int,
+        "11",
+        "Samples over which the partitions are counted that a client creates and deletes, for its quota.",
+    )
+    .check(Check::Between(1, QUOTA_SAMPLES_MAX)),
+    Key::broker("controller.quota.window.size.seconds", Int, "1", "Length of such a sample.")
+        .check(Check::Between(1, QUOTA_WINDOW_MAX_SECONDS)),
     Key::broker("default.replication.factor", Int, "1", "Replicas of a topic that is created without a number.")
         .check(Check::Between(1, 32_767)),
     Key::broker(
@@ -102,6 +116,15 @@ pub(crate) static SERVER_KEYS: &[Key] = &[
         connections. When they are used up, sockets are not read. The default, -1, is a quarter of the memory limit.",
     ),
     Key::broker(
+        "quota.window.num",
+        Int,
+        "11",
+        "Samples over which bytes, time and connections are counted of a client that has a quota.",
+    )
+    .check(Check::Between(1, QUOTA_SAMPLES_MAX)),
+    Key::broker("quota.window.size.seconds", Int, "1", "Length of such a sample.")
+        .check(Check::Between(1, QUOTA_WINDOW_MAX_SECONDS)),
+    Key::broker(
         "socket.request.max.bytes",
         Int,
         "104857600",
@@ -118,6 +141,13 @@ pub(crate) static SERVER_KEYS: &[Key] = &[
         the kernel, which may take megabytes: of use to clients that are far away.",
     )
     .at_least(-1),
+    Key::broker(
+        "telemetry.max.bytes",
+        Int,
+        "1048576",
+        "The most that a client may push at a time of what it measures of itself (KIP-714), as it is compressed.",
+    )
+    .at_least(1),
 ];
 
 /// Consumer groups and what they commit.
@@ -139,6 +169,15 @@ pub(crate) static GROUP_KEYS: &[Key] = &[
     )
     .at_least(1),
     Key::broker("group.consumer.max.size", Int, NO_LIMIT, "Members of one group of the consumer protocol.").at_least(1),
+    Key::broker(
+        "group.consumer.migration.policy",
+        String,
+        "bidirectional",
+        "Which way a group that has members may go from one \
+        protocol to the other. upgrade: a classic group becomes one of the consumer protocol when a member of that protocol \
+        joins. downgrade: such a group becomes classic when its last member of the consumer protocol goes.",
+    )
+    .check(Check::Text(migration_policy, "bidirectional, upgrade, downgrade, disabled")),
     Key::broker(
         "group.consumer.session.timeout.ms",
         Int,
@@ -330,3 +369,11 @@ pub(crate) static LOG_KEYS: &[Key] = &[
     Key::broker("unclean.leader.election.enable", Boolean, "false", "Default of the topic key of the same name.")
         .cluster_wide(),
 ];
+
+/// In any case, as in Kafka.
+fn migration_policy(policy: &str) -> Result<(), std::string::String> {
+    match MigrationPolicy::from_name(policy) {
+        Some(_) => Ok(()),
+        None => Err("say bidirectional, upgrade, downgrade or disabled".to_owned()),
+    }
+}

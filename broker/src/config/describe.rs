@@ -83,6 +83,20 @@ pub(crate) fn describe_default_broker(image: &Image) -> Vec<DescribedConfig> {
     configs.iter().filter_map(known).collect()
 }
 
+/// A key that only its resource sets, to `own`, while running. Its default is no synonym.
+pub(super) fn own_row(key: &'static ConfigKey, own: Option<Value>, dynamic: Source) -> DescribedConfig {
+    match own {
+        Some(value) => {
+            let synonyms = vec![synonym(key.name, &value, dynamic)];
+            row(key, Some(value), dynamic, synonyms, false)
+        }
+        None => {
+            let default = key.default.and_then(|text| key.parse(text).ok());
+            row(key, default, Source::Default, Vec::new(), false)
+        }
+    }
+}
+
 fn synonym(name: &'static str, value: &Value, source: Source) -> ConfigSynonym {
     ConfigSynonym { name, value: Some(value.to_string()), source }
 }

@@ -19,6 +19,7 @@ pub(crate) enum Source {
     DynamicDefaultBroker = 3,
     StaticBroker = 4,
     Default = 5,
+    DynamicClientMetrics = 7,
 }
 
 /// Everything that was set for one broker.

@@ -22,6 +22,8 @@ const TRANSACTIONAL_ID_BYTES: u64 = 4 << 10;
 const MAX_REQUEST_BYTES: u64 = 100 << 20;
 const MAX_FETCH_BYTES: u64 = 55 << 20;
 const MAX_DEDUPE_BYTES: u64 = 128 << 20;
+/// What clients push is numbers, and four times smaller compressed at the least.
+const MAX_PUSH_BYTES: usize = 8 << 20;
 
 /// Limits in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) struct Limits {
     pub(crate) memory_bytes: u64,
     /// Request bodies in memory, over all connections.
     pub(crate) request_bytes: usize,
+    /// Long answers to readers, as far as they hold memory, until they have been sent.
+    pub(crate) answer_bytes: usize,
     /// Recent batches kept for consumers at the end of a log.
     pub(crate) tail_cache_bytes: usize,
     /// Segments mapped for reading.
@@ -41,6 +45,10 @@ pub(crate) struct Limits {
     /// Message sets made for old consumers until they have been sent; also what the records of one batch may take while
     /// they are converted.
     pub(crate) conversion_bytes: usize,
+    /// Series that clients pushed.
+    pub(crate) client_series_bytes: usize,
+    /// What one push may take uncompressed.
+    pub(crate) push_bytes: usize,
 }
 
 /// The memory limit: what was set, else what the cgroup grants, else a small container's worth.
@@ -81,6 +89,7 @@ pub(crate) fn defaults(memory_bytes: u64) -> BTreeMap<&'static str, String> {
         ("max.connections", (memory_bytes / CONNECTION_BYTES).min(i32::MAX as u64).to_string()),
         ("ottla.mapped.window.bytes", (memory_bytes / 8).to_string()),
         ("ottla.memory.limit", memory_bytes.to_string()),
+        ("ottla.metrics.clients.bytes", (memory_bytes / 32).to_string()),
         ("ottla.tail.cache.bytes", (memory_bytes / 16).to_string()),
         ("socket.request.max.bytes", (memory_bytes / 2).min(MAX_REQUEST_BYTES).to_string()),
     ])
@@ -91,9 +100,19 @@ pub(crate) fn request_bytes(memory_bytes: u64) -> u64 {
     memory_bytes / 4
 }
 
+/// What long answers to readers may hold.
+pub(crate) fn answer_bytes(memory_bytes: u64) -> usize {
+    usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX)
+}
+
 /// What conversions for old clients may keep.
 pub(crate) fn conversion_bytes(memory_bytes: u64) -> usize {
     usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX)
+}
+
+/// What one push may take uncompressed, of which few are read at a time.
+pub(crate) fn push_bytes(memory_bytes: u64) -> usize {
+    usize::try_from(memory_bytes / 32).unwrap_or(usize::MAX).min(MAX_PUSH_BYTES)
 }
 
 /// Groups per coordinator.

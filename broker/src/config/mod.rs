@@ -5,6 +5,7 @@
 mod broker_config;
 mod broker_keys;
 mod cgroup;
+mod client_metrics;
 mod describe;
 mod environment;
 mod first_topics;
@@ -26,6 +27,7 @@ mod unenforced;
 mod validate;
 
 pub(crate) use broker_config::BrokerConfig;
+pub(crate) use client_metrics::{describe_client_metrics, validate_client_metrics};
 pub(crate) use describe::{DescribedConfig, describe_broker, describe_default_broker, describe_topic};
 pub(crate) use first_topics::FirstTopic;
 pub(crate) use http_listener::HttpListener;

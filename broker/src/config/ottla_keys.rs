@@ -72,6 +72,15 @@ pub(crate) static OTTLA_KEYS: &[Key] = &[
     .at_least(1 << 20)
     .sized_by_memory(),
     Key::broker(
+        "ottla.metrics.clients.bytes",
+        Long,
+        "8388608",
+        "Memory for what clients measure of themselves and `/metrics` tells of, bytes. When it is used up, the series of \
+         the clients leave that were silent for longest. The default is a thirty-second part of the memory limit.",
+    )
+    .at_least(0)
+    .sized_by_memory(),
+    Key::broker(
         "ottla.metrics.groups.max",
         Int,
         "1000",

@@ -1,7 +1,7 @@
 //! Names that Kafka, its images or its ancestors know, and nothing here acts on.
 //!
 //! A name without consequence is accepted with one warning that says why it does nothing. A name whose meaning people
-//! rely on (encryption, authentication, quotas, several nodes) stops the start: a broker that ignored it would look as
+//! rely on (encryption, authentication, several nodes) stops the start: a broker that ignored it would look as
 //! if it obeyed.
 
 /// What setting such a name means.
@@ -28,7 +28,8 @@ const QUORUM: &str = "the metadata quorum has one voter";
 const REPLICATION: &str = "nothing is replicated on one node";
 const KIP_848: &str = "groups have no settings of their own, and patterns are resolved when topics change";
 const SHARE: &str = "share groups are not built";
-const QUOTAS: &str = "quotas are not built yet; remove it";
+const QUOTA_DEFAULTS: &str =
+    "Kafka 3.0 removed it; set a default quota with kafka-configs --entity-type clients --entity-default";
 const PLUGIN: &str = "Java plug-ins cannot be loaded; remove it";
 const TIERED: &str = "there is no tiered storage";
 const PURGATORY: &str = "waiting requests are woken one by one; there is no purgatory to purge";
@@ -112,9 +113,16 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("alter.config.policy.class.name", Refused(PLUGIN)),
     ("create.topic.policy.class.name", Refused(PLUGIN)),
     ("client.quota.callback.class", Refused(PLUGIN)),
-    ("quota.producer.default", Refused(QUOTAS)),
-    ("quota.consumer.default", Refused(QUOTAS)),
-    ("max.connection.creation.rate", RefusedUnless(&["2147483647"], QUOTAS)),
+    ("quota.producer.default", Refused(QUOTA_DEFAULTS)),
+    ("quota.consumer.default", Refused(QUOTA_DEFAULTS)),
+    (
+        "max.connection.creation.rate",
+        RefusedUnless(
+            &["2147483647"],
+            "the rate of a whole listener is not limited; remove it, and give addresses the quota \
+        connection_creation_rate",
+        ),
+    ),
     (
         "max.connections.per.ip.overrides",
         RefusedUnless(
@@ -123,9 +131,7 @@ const KNOWN: &[(&str, Verdict)] = &[
         max.connections.per.ip",
         ),
     ),
-    ("quota.*", NoEffect("quotas are not built yet")),
     ("replication.quota.*", NoEffect(REPLICATION)),
-    ("controller.quota.*", NoEffect("quotas are not built yet")),
     ("controller.*", NoEffect(QUORUM)),
     // Addresses of old.
     ("advertised.host.name", Refused(REMOVED_ADDRESS)),
@@ -186,7 +192,6 @@ const KNOWN: &[(&str, Verdict)] = &[
     ("metrics.*", NoEffect(METRICS)),
     ("auto.include.jmx.reporter", NoEffect(METRICS)),
     ("kafka.metrics.*", NoEffect(METRICS)),
-    ("telemetry.max.bytes", NoEffect(METRICS)),
     ("confluent.*", NoEffect("it belongs to Confluent's distribution")),
     ("log4j.*", NoEffect("there is no log4j; set ottla.log.level")),
     ("unstable.*", NoEffect("only released versions are served")),

@@ -127,11 +127,14 @@ mod tests {
         let limits = Limits {
             memory_bytes: 64 << 20,
             request_bytes: 0,
+            answer_bytes: 0,
             tail_cache_bytes: 0,
             mapped_window_bytes: 0,
             groups: 0,
             transactional_ids: 0,
             conversion_bytes,
+            client_series_bytes: 0,
+            push_bytes: 0,
         };
         Conversions::new(&limits)
     }

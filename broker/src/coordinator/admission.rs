@@ -44,6 +44,9 @@ pub(crate) struct Writer {
 /// What lets the records be appended, or why they are not.
 pub(crate) type Admission = Result<TransactionCheck, ErrorCode>;
 
+/// What is said of each partition, by topic and index.
+pub(crate) type PartitionCodes = BTreeMap<(String, i32), ErrorCode>;
+
 /// Asks for each partition, with the first sequence of what is to be written there. A transaction that is just ending is
 /// waited for, as long as `add.partitions.to.txn.retry.backoff.max.ms` says.
 pub(crate) async fn admit(broker: &Arc<Broker>, writer: &Writer, places: &[(Arc<Partition>, i32)]) -> Vec<Admission> {
@@ -86,7 +89,7 @@ async fn try_once(broker: &Arc<Broker>, writer: &Writer, places: &[(Arc<Partitio
             asked.entry(partition.topic().to_owned()).or_default().insert(partition.key().1);
         }
     }
-    let codes = if asked.is_empty() { BTreeMap::new() } else { ask(broker, writer, asked).await };
+    let codes = if asked.is_empty() { PartitionCodes::new() } else { ask(broker, writer, asked).await };
     let admission = |((partition, _), verification): (&(Arc<Partition>, i32), _)| match verification {
         Ok(Verification::Ongoing) => Ok(TransactionCheck::Ongoing),
         Ok(Verification::Needed(guard)) => {
@@ -101,26 +104,36 @@ async fn try_once(broker: &Arc<Broker>, writer: &Writer, places: &[(Arc<Partitio
     places.iter().zip(begun).map(admission).collect()
 }
 
-/// What the coordinator says of each partition.
-async fn ask(broker: &Arc<Broker>, writer: &Writer, partitions: Partitions) -> BTreeMap<(String, i32), ErrorCode> {
-    let everywhere = |code| {
-        let places = partitions.iter().flat_map(|(topic, indexes)| indexes.iter().map(|i| (topic.clone(), *i)));
-        places.map(|place| (place, code)).collect()
-    };
+async fn ask(broker: &Arc<Broker>, writer: &Writer, partitions: Partitions) -> PartitionCodes {
     let adds = writer.understanding == Understanding::AddsByWriting;
     let request = AddPartitionsRequest {
         transactional_id: writer.transactional_id.clone(),
         producer_id: writer.producer_id,
         producer_epoch: writer.producer_epoch,
-        partitions: partitions.clone(),
+        partitions,
         client_transaction_version: if adds { TransactionVersion::V2 } else { TransactionVersion::V0 },
         knows_producer_fenced: true,
     };
-    let request = match adds {
-        true => TransactionRequest::AddPartitions(request),
-        false => TransactionRequest::VerifyPartitions(request),
+    add_or_verify(broker, request, !adds).await
+}
+
+/// What the coordinator of a transaction says of each partition: that it is part of the transaction now, or, if that is
+/// all that is asked, whether it was before.
+pub(crate) async fn add_or_verify(
+    broker: &Arc<Broker>,
+    request: AddPartitionsRequest,
+    only_verify: bool,
+) -> PartitionCodes {
+    let (id, partitions) = (request.transactional_id.clone(), request.partitions.clone());
+    let everywhere = |code| {
+        let places = partitions.iter().flat_map(|(topic, indexes)| indexes.iter().map(|i| (topic.clone(), *i)));
+        places.map(|place| (place, code)).collect()
     };
-    match broker.transactions().ask(broker, &writer.transactional_id, request).await {
+    let request = match only_verify {
+        true => TransactionRequest::VerifyPartitions(request),
+        false => TransactionRequest::AddPartitions(request),
+    };
+    match broker.transactions().ask(broker, &id, request).await {
         Ok(TransactionResponse::AddPartitions(code)) => everywhere(code),
         Ok(TransactionResponse::VerifyPartitions(topics)) => {
             let of_topic = |(topic, codes): (String, Vec<(i32, ErrorCode)>)| {

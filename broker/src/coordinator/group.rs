@@ -9,6 +9,7 @@ use state::group::{GroupConfig, GroupCoordinator, GroupRecord, GroupRequest, Gro
 use storage::TxnMarker;
 use tokio::sync::oneshot;
 
+use super::loading::LoadTimes;
 use super::partition_for;
 use super::patterns;
 use super::runtime::{self, Coordinator, InTransaction, RecordCodec};
@@ -19,6 +20,9 @@ use crate::partition::Partition;
 
 /// Holds committed offsets and group memberships, in Kafka's own record formats.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// How long its coordinators took to load.
+pub(crate) static GROUP_LOADS: LoadTimes = LoadTimes::new();
 
 struct GroupRecords;
 
@@ -151,7 +155,7 @@ impl Groups {
     /// Topics are gone: their offsets are forgotten. Returns when every coordinator has been told.
     pub(crate) async fn topics_deleted(&self, broker: &Arc<Broker>, names: Vec<String>) {
         for receiver in self.submit_to_all(broker, || GroupRequest::TopicsDeleted(names.clone())).await {
-            // A coordinator that reloads finds the topic missing when it next looks at its offsets.
+            // One that has to load again keeps them, as Apache Kafka's does: until they expire.
             let _ = receiver.await;
         }
     }
@@ -178,7 +182,10 @@ impl Groups {
                 *broker.clock(),
                 GroupRecords,
                 move || GroupCoordinator::new(config.clone()).with_patterns(patterns::compile),
-                |machine, now| machine.on_loaded(now),
+                |machine, now, took| {
+                    GROUP_LOADS.took(took);
+                    machine.on_loaded(now);
+                },
                 |effect, _, _| match effect {},
             )
         });

@@ -1,6 +1,8 @@
 //! Loading a coordinator: its machine is told everything that its log holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use protocol::records::{self, Batch};
 use state::machine::Machine;
@@ -14,7 +16,38 @@ use crate::partition::Partition;
 /// How much of the log is read at a time, bytes.
 const LOAD_BYTES: usize = 1 << 20;
 /// The records of one batch, uncompressed, bytes: far more than a coordinator ever writes.
-const RECORDS_MAX_BYTES: usize = 64 << 20;
+pub(super) const RECORDS_MAX_BYTES: usize = 64 << 20;
+
+/// How long loading took, over all coordinators of a kind.
+#[derive(Debug)]
+pub(crate) struct LoadTimes {
+    count: AtomicU64,
+    sum_us: AtomicU64,
+    max_us: AtomicU64,
+}
+
+impl LoadTimes {
+    pub(super) const fn new() -> LoadTimes {
+        LoadTimes { count: AtomicU64::new(0), sum_us: AtomicU64::new(0), max_us: AtomicU64::new(0) }
+    }
+
+    pub(super) fn took(&self, time: Duration) {
+        let us = time.as_micros() as u64;
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sum_us.fetch_add(us, Ordering::Relaxed);
+        self.max_us.fetch_max(us, Ordering::Relaxed);
+    }
+
+    pub(crate) fn max_ms(&self) -> f64 {
+        self.max_us.load(Ordering::Relaxed) as f64 / 1e3
+    }
+
+    /// 0 when nothing was loaded.
+    pub(crate) fn mean_ms(&self) -> f64 {
+        let count = self.count.load(Ordering::Relaxed).max(1);
+        self.sum_us.load(Ordering::Relaxed) as f64 / 1e3 / count as f64
+    }
+}
 
 /// What came of the log's records.
 #[derive(Default)]

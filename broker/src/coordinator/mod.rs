@@ -1,18 +1,23 @@
 //! Coordinators: machines of `state/`, driven by one shell, on partitions of internal topics.
 
 mod admission;
+#[cfg(test)]
+mod admission_tests;
 mod group;
 mod loading;
 mod markers;
 mod patterns;
 mod runtime;
 mod transaction;
+#[cfg(test)]
+mod transactional_tests;
 
-pub(crate) use admission::{Understanding, Writer, admit};
-pub(crate) use group::{Groups, OFFSETS_TOPIC, answer, submit};
+pub(crate) use admission::{PartitionCodes, Understanding, Writer, add_or_verify, admit};
+pub(crate) use group::{GROUP_LOADS, Groups, OFFSETS_TOPIC, answer, submit};
+pub(crate) use loading::LoadTimes;
 pub(crate) use markers::write_markers;
 pub(crate) use runtime::InTransaction;
-pub(crate) use transaction::{TRANSACTIONS_TOPIC, Transactions, answer as transaction_answer};
+pub(crate) use transaction::{TRANSACTION_LOADS, TRANSACTIONS_TOPIC, Transactions, answer as transaction_answer};
 
 /// The partition that keeps a group or a transactional id: Java's string hash, made non-negative as Kafka does, modulo
 /// the partitions.

@@ -16,9 +16,9 @@ use storage::{AppendError, Applicant, TransactionCheck, TxnMarker, Verification}
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
-use super::loading::load;
+use super::loading::{RECORDS_MAX_BYTES, load};
 use crate::clock::Clock;
-use crate::error::append_failure;
+use crate::error::{PartitionError, append_failure};
 use crate::partition::{AppendRefusal, Durable, Partition};
 
 /// Requests that may queue for one coordinator; more wait in their connections.
@@ -27,6 +27,10 @@ const QUEUE_MAX: usize = 256;
 const BATCH_MAX: usize = 64;
 /// Records gathered before they are appended, bytes.
 const BATCH_BYTES: usize = 256 * 1024;
+/// What a record takes in a batch beside its key and value, at most, bytes.
+const FRAME_BYTES: usize = 32;
+/// The header of a batch, at most, bytes.
+const HEADER_BYTES: usize = 128;
 /// Between two attempts to load a log that cannot be read or written.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 
@@ -122,16 +126,17 @@ pub(crate) struct Performing {
     _held: mpsc::Sender<std::convert::Infallible>,
 }
 
-/// Starts a coordinator on `partition`, whose log holds its records. It ends when every [`Coordinator`] is dropped.
+/// Starts a coordinator on `partition`, whose log holds its records. It ends when every [`Coordinator`] is dropped, and
+/// when the log is closed.
 ///
-/// `make` gives a fresh machine, and `loaded` is told when it has seen the whole log. `perform` starts an effect and
-/// does not wait for it.
+/// `make` gives a fresh machine, and `loaded` is told when it has seen the whole log, and how long that took. `perform`
+/// starts an effect and does not wait for it.
 pub(crate) fn spawn<M, C>(
     partition: Arc<Partition>,
     clock: Clock,
     codec: C,
     make: impl Fn() -> M + Send + 'static,
-    loaded: impl Fn(&mut M, state::machine::Now) + Send + 'static,
+    loaded: impl Fn(&mut M, state::machine::Now, Duration) + Send + 'static,
     perform: impl Fn(M::Effect, &WeakCoordinator<M>, Performing) + Send + Sync + 'static,
 ) -> Coordinator<M>
 where
@@ -148,7 +153,12 @@ where
         let mut queue = queue;
         loop {
             let mut machine = make();
+            let begun = tokio::time::Instant::now();
             if let Err(error) = load(&partition, &codec, &mut machine).await {
+                if matches!(error, PartitionError::Closed) {
+                    // Its topic was deleted, or the broker stops: nobody opens this log again.
+                    return;
+                }
                 error!(partition = %partition, %error, "a coordinator cannot load its log; trying again");
                 // Whoever waits is told now (their receivers fail) instead of when their clients lose patience.
                 while queue.try_recv().is_ok() {}
@@ -158,7 +168,7 @@ where
                 tokio::time::sleep(RELOAD_PAUSE).await;
                 continue;
             }
-            loaded(&mut machine, clock.now());
+            loaded(&mut machine, clock.now(), begun.elapsed());
             let (held, mut performed) = mpsc::channel(1);
             let performing = Performing { _held: held };
             let perform = |effect| perform(effect, &door, performing.clone());
@@ -204,7 +214,10 @@ struct Shell<'a, M: Machine, C> {
     committing: VecDeque<Committing<M>>,
     /// Decided and applied, not yet appended.
     records: Vec<(Bytes, Option<Bytes>)>,
+    /// With what they take in a batch.
     record_bytes: usize,
+    /// Where those of the last call begin.
+    last_call: usize,
     /// In whose transaction these records are.
     transaction: Option<(Applicant, TransactionCheck)>,
     replies: Vec<Reply<M::Response>>,
@@ -230,6 +243,7 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
             committing: VecDeque::new(),
             records: Vec::new(),
             record_bytes: 0,
+            last_call: 0,
             transaction: None,
             replies: Vec::new(),
             effects: Vec::new(),
@@ -289,11 +303,13 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
             (Ok(Verification::Ongoing), _) => Ok(TransactionCheck::Ongoing),
             (Ok(Verification::Needed(_)), TransactionCheck::Off) => Ok(TransactionCheck::Off),
             (Ok(Verification::Needed(now)), TransactionCheck::Verified(then)) if now == then => Ok(check),
-            (Ok(Verification::Needed(_)), _) => Err(AppendError::InvalidTxnState {
-                producer_id: applicant.producer_id,
-                reason: "its transaction ended before its offsets were committed",
-            }),
-            (Err(error), _) => Err(error),
+            // A marker came since. Where each transaction has an epoch of its own it was the one before's, which ended
+            // while its coordinator was asked about this one; a late request is told of its epoch when it asks again.
+            (Ok(Verification::Needed(_)), TransactionCheck::Verified(_)) if applicant.supports_epoch_bump => {
+                Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+            }
+            (Ok(Verification::Needed(_)), _) => Err(ErrorCode::INVALID_TXN_STATE),
+            (Err(error), _) => Err(self.code(error)),
         };
         match admitted {
             Ok(check) => {
@@ -303,9 +319,9 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
                 self.transaction = None;
                 appended
             }
-            Err(error) => {
+            Err(code) => {
                 // Whoever asked may be gone.
-                let _ = sender.send(refused(self.code(error)));
+                let _ = sender.send(refused(code));
                 true
             }
         }
@@ -342,10 +358,11 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
     }
 
     fn take(&mut self, output: Output<M>) {
+        self.last_call = self.records.len();
         for record in &output.records {
             self.machine.apply(record);
             let Some((key, value)) = self.codec.encode(record) else { continue };
-            self.record_bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+            self.record_bytes += size_bytes(&key, value.as_ref());
             self.records.push((key, value));
         }
         self.replies.extend(output.replies);
@@ -364,24 +381,19 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
             }
         }
         if !self.records.is_empty() {
-            let now_ms = self.clock.now().wall_ms;
-            let mut builder = BatchBuilder::new(0);
-            let check = match self.transaction {
-                Some((applicant, check)) => {
-                    let Applicant { producer_id, epoch, sequence, .. } = applicant;
-                    builder = builder.producer(producer_id, epoch, sequence).transactional();
-                    check
-                }
-                None => TransactionCheck::Ongoing,
-            };
-            for (key, value) in self.records.drain(..) {
-                builder.append(now_ms, Some(&key), value.as_deref(), &[]);
+            for records in self.batches() {
+                let batch = self.batch(&records);
+                let check = self.transaction.map_or(TransactionCheck::Ongoing, |(_, check)| check);
+                let Ok(durable) = self.partition.append_internal(batch, check).await else {
+                    return false;
+                };
+                let nothing = (Vec::new(), Vec::new());
+                self.committing.push_back(Committing { durable, replies: nothing.0, effects: nothing.1, marker: None });
             }
-            self.record_bytes = 0;
-            let Ok(durable) = self.partition.append_internal(builder.build().into(), check).await else {
-                return false;
-            };
-            self.committing.push_back(Committing { durable, replies: parked, effects, marker: None });
+            // Whoever waits, waits for the last of them.
+            if let Some(last) = self.committing.back_mut() {
+                (last.replies, last.effects) = (parked, effects);
+            }
         } else if let Some(last) = self.committing.back_mut() {
             last.replies.extend(parked);
             last.effects.extend(effects);
@@ -389,6 +401,47 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
             self.release(parked, effects);
         }
         true
+    }
+
+    /// What is to be appended, in one batch if the log takes it. If not, that of the last call is a batch of its own; and
+    /// if that is too large it is cut, which is never so of records that are nothing without each other.
+    fn batches(&mut self) -> Vec<Vec<(Bytes, Option<Bytes>)>> {
+        let mut earlier = std::mem::take(&mut self.records);
+        let (bytes, last_call) = (std::mem::take(&mut self.record_bytes), std::mem::take(&mut self.last_call));
+        let segment_bytes = usize::try_from(self.partition.log().config().segment_bytes).unwrap_or(usize::MAX);
+        // What is loaded again is not unpacked beyond another limit.
+        let limit = segment_bytes.min(RECORDS_MAX_BYTES / 2).saturating_sub(HEADER_BYTES);
+        if bytes <= limit {
+            return vec![earlier];
+        }
+        let last = earlier.split_off(last_call);
+        let mut batches = Vec::new();
+        for records in [earlier, last] {
+            let (mut batch, mut batch_bytes) = (Vec::new(), 0);
+            for (key, value) in records {
+                let bytes = size_bytes(&key, value.as_ref());
+                if batch_bytes + bytes > limit && !batch.is_empty() {
+                    batches.push(std::mem::take(&mut batch));
+                    batch_bytes = 0;
+                }
+                batch_bytes += bytes;
+                batch.push((key, value));
+            }
+            batches.extend((!batch.is_empty()).then_some(batch));
+        }
+        batches
+    }
+
+    fn batch(&self, records: &[(Bytes, Option<Bytes>)]) -> Bytes {
+        let now_ms = self.clock.now().wall_ms;
+        let mut builder = BatchBuilder::new(0);
+        if let Some((Applicant { producer_id, epoch, sequence, .. }, _)) = self.transaction {
+            builder = builder.producer(producer_id, epoch, sequence).transactional();
+        }
+        for (key, value) in records {
+            builder.append(now_ms, Some(key), value.as_deref(), &[]);
+        }
+        builder.build().into()
     }
 
     fn release(&self, replies: Vec<(oneshot::Sender<M::Response>, M::Response)>, effects: Vec<M::Effect>) {
@@ -413,6 +466,11 @@ impl<'a, M: Machine, C: RecordCodec<M::Record>> Shell<'a, M, C> {
     }
 }
 
+/// What a record takes in a batch.
+fn size_bytes(key: &Bytes, value: Option<&Bytes>) -> usize {
+    key.len() + value.map_or(0, Bytes::len) + FRAME_BYTES
+}
+
 async fn next_durable<M: Machine>(
     committing: &mut VecDeque<Committing<M>>,
 ) -> Result<Durable, oneshot::error::RecvError> {
@@ -430,133 +488,5 @@ async fn sleep_until(clock: &Clock, deadline_ms: Option<u64>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::partition::rig::{DEADLINE, Flushes, Rig};
-    use state::machine::Now;
-    use tokio::sync::oneshot::error::TryRecvError;
-    use tokio::time::timeout;
-
-    /// Adds up what it is given and answers with the sum; a zero changes nothing and is answered at once.
-    #[derive(Default)]
-    struct Sum(u64);
-
-    impl Machine for Sum {
-        type Request = u64;
-        type Response = u64;
-        type Record = u64;
-        type Effect = u64;
-
-        fn handle(&mut self, _now: Now, to: ReplyTo, request: u64) -> Output<Self> {
-            let when = if request == 0 { When::Now } else { When::Committed };
-            let records = if request == 0 { Vec::new() } else { vec![request] };
-            Output { records, replies: vec![Reply { to, response: self.0 + request, when }], effects: vec![request] }
-        }
-
-        fn expire(&mut self, _now: Now) -> Output<Self> {
-            Output::default()
-        }
-
-        fn next_deadline_ms(&self) -> Option<u64> {
-            None
-        }
-
-        fn apply(&mut self, record: &u64) {
-            self.0 += record;
-        }
-    }
-
-    struct Numbers;
-
-    impl RecordCodec<u64> for Numbers {
-        fn encode(&self, record: &u64) -> Option<(Bytes, Option<Bytes>)> {
-            Some((Bytes::copy_from_slice(&record.to_be_bytes()), None))
-        }
-
-        fn decode(&self, key: &[u8], _value: Option<&[u8]>, _producer: Option<(i64, i16)>) -> Option<u64> {
-            Some(u64::from_be_bytes(key.try_into().ok()?))
-        }
-    }
-
-    fn start(rig: &Rig) -> Coordinator<Sum> {
-        start_with(rig, |_| {})
-    }
-
-    fn start_with(rig: &Rig, perform: impl Fn(u64) + Send + Sync + 'static) -> Coordinator<Sum> {
-        let perform = move |effect, _: &WeakCoordinator<Sum>, _| perform(effect);
-        spawn(Arc::clone(&rig.partition), Clock::start(), Numbers, Sum::default, |_, _| {}, perform)
-    }
-
-    async fn ask(coordinator: &Coordinator<Sum>, number: u64) -> Result<u64, oneshot::error::RecvError> {
-        timeout(DEADLINE, coordinator.submit(number).await).await.unwrap()
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_decision_is_told_when_the_disk_has_it_and_a_sign_of_life_at_once() {
-        let rig = Rig::new(0);
-        let coordinator = start(&rig);
-        rig.disk.flushes(Flushes::Wait);
-        let mut decided = coordinator.submit(3).await;
-        assert_eq!(ask(&coordinator, 0).await, Ok(3));
-        tokio::task::block_in_place(|| rig.disk.until_one_waits());
-        assert_eq!(decided.try_recv(), Err(TryRecvError::Empty), "told before the disk had it");
-        rig.disk.flushes(Flushes::Succeed);
-        assert_eq!(timeout(DEADLINE, decided).await.unwrap(), Ok(3));
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn an_effect_begins_when_the_disk_has_what_led_to_it() {
-        let rig = Rig::new(0);
-        let (begun, mut effects) = mpsc::unbounded_channel();
-        let coordinator = start_with(&rig, move |effect| begun.send(effect).unwrap());
-        rig.disk.flushes(Flushes::Wait);
-        let decided = coordinator.submit(3).await;
-        // Handled after it, and its own effect, though nothing is logged for it, comes after it too.
-        assert_eq!(ask(&coordinator, 0).await, Ok(3));
-        tokio::task::block_in_place(|| rig.disk.until_one_waits());
-        assert!(effects.try_recv().is_err(), "begun before the disk had it");
-        rig.disk.flushes(Flushes::Succeed);
-        assert_eq!(timeout(DEADLINE, decided).await.unwrap(), Ok(3));
-        assert_eq!(timeout(DEADLINE, effects.recv()).await.unwrap(), Some(3));
-        assert_eq!(timeout(DEADLINE, effects.recv()).await.unwrap(), Some(0));
-    }
-
-    #[tokio::test]
-    async fn what_was_logged_is_loaded_before_the_first_answer() {
-        let rig = Rig::new(0);
-        let first = start(&rig);
-        for number in 1..=50 {
-            ask(&first, number).await.unwrap();
-        }
-        // Its records are the log's, whoever asks first.
-        assert_eq!(ask(&start(&rig), 0).await, Ok(50 * 51 / 2));
-    }
-
-    #[tokio::test]
-    async fn damage_is_not_believed() {
-        let rig = Rig::new(0);
-        ask(&start(&rig), 3).await.unwrap();
-        let file = rig.log_file();
-        let whole = std::fs::read(&file).unwrap();
-        let mut damaged = whole.clone();
-        // The last byte of the key, behind which a record without a value has two more.
-        damaged[whole.len() - 3] ^= 4;
-        std::fs::write(&file, damaged).unwrap();
-        let coordinator = start(&rig);
-        assert!(ask(&coordinator, 0).await.is_err());
-        // It goes on by itself when the file is repaired.
-        std::fs::write(&file, whole).unwrap();
-        let deadline = std::time::Instant::now() + DEADLINE;
-        while ask(&coordinator, 0).await != Ok(3) {
-            assert!(std::time::Instant::now() < deadline, "it does not load a log that is whole again");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_decision_that_the_disk_refused_is_not_told() {
-        let rig = Rig::new(0);
-        let coordinator = start(&rig);
-        rig.disk.flushes(Flushes::Fail);
-        assert!(ask(&coordinator, 3).await.is_err(), "told, and the disk does not have it");
-    }
-}
+#[path = "runtime_tests.rs"]
+mod tests;

@@ -16,6 +16,7 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 use tracing::warn;
 
+use super::loading::LoadTimes;
 use super::markers::write_markers;
 use super::partition_for;
 use super::runtime::{self, Coordinator, Performing, RecordCodec, WeakCoordinator};
@@ -24,6 +25,9 @@ use crate::controller;
 
 /// Holds transactional ids and where their transactions stand, in Kafka's own record formats.
 pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+
+/// How long its coordinators took to load.
+pub(crate) static TRANSACTION_LOADS: LoadTimes = LoadTimes::new();
 
 /// Counts the machines of this process, so that an order to write markers names the one it comes from.
 static LOADS: AtomicU64 = AtomicU64::new(0);
@@ -173,7 +177,10 @@ impl Transactions {
                 *broker.clock(),
                 TransactionRecords,
                 make,
-                |machine, now| machine.on_loaded(now),
+                |machine, now, took| {
+                    TRANSACTION_LOADS.took(took);
+                    machine.on_loaded(now);
+                },
                 move |effect, door, performing| perform(&broker_of_effects, effect, door, performing),
             )
         });

@@ -3,23 +3,18 @@
 //! v2 PRODUCER_FENCED (KIP-588). v4 several transactions at once, and questions (KIP-890): only brokers send it. v5
 //! TRANSACTION_ABORTABLE.
 
-use std::collections::BTreeMap;
-
 use protocol::ErrorCode;
 use protocol::messages::AddPartitionsToTxnRequest;
 use protocol::messages::add_partitions_to_txn::*;
 use state::cluster::{Image, is_internal};
-use state::transaction::{
-    AddPartitionsRequest, Partitions, TransactionRequest, TransactionResponse, TransactionVersion,
-};
+use state::transaction::{AddPartitionsRequest, Partitions, TransactionVersion};
 
 use crate::context::Context;
+use crate::coordinator::{PartitionCodes, add_or_verify};
 use crate::dispatch::Later;
 
 const FIRST_FENCED_VERSION: i16 = 2;
 const FIRST_BATCHED_VERSION: i16 = 4;
-
-type Codes = BTreeMap<(String, i32), ErrorCode>;
 
 /// Adds all partitions of a transaction, or none.
 pub(crate) async fn handle(context: Context, request: AddPartitionsToTxnRequest) -> Later<AddPartitionsToTxnResponse> {
@@ -65,7 +60,7 @@ async fn one(context: &Context, transaction: AddPartitionsToTxnTransaction) -> A
 }
 
 /// What is said of each partition when one of them cannot be added: nothing is then.
-fn refusals(context: &Context, partitions: &Partitions) -> Option<Codes> {
+fn refusals(context: &Context, partitions: &Partitions) -> Option<PartitionCodes> {
     let image = context.broker.image();
     let from_client = context.version < FIRST_BATCHED_VERSION;
     let code = |topic: &str, index: i32| match () {
@@ -74,7 +69,7 @@ fn refusals(context: &Context, partitions: &Partitions) -> Option<Codes> {
         () if !exists(&image, topic, index) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         () => ErrorCode::OPERATION_NOT_ATTEMPTED,
     };
-    let codes: Codes =
+    let codes: PartitionCodes =
         every(partitions).map(|(topic, index)| ((topic.to_owned(), index), code(topic, index))).collect();
     let is_refusal = |code: &ErrorCode| *code != ErrorCode::OPERATION_NOT_ATTEMPTED;
     codes.values().any(is_refusal).then_some(codes)
@@ -89,31 +84,15 @@ fn every(partitions: &Partitions) -> impl Iterator<Item = (&str, i32)> {
     partitions.iter().flat_map(|(topic, indexes)| indexes.iter().map(move |index| (topic.as_str(), *index)))
 }
 
-async fn ask(context: &Context, transaction: &AddPartitionsToTxnTransaction, partitions: Partitions) -> Codes {
-    let everywhere = |code| every(&partitions).map(|(topic, index)| ((topic.to_owned(), index), code)).collect();
+async fn ask(context: &Context, transaction: &AddPartitionsToTxnTransaction, partitions: Partitions) -> PartitionCodes {
     let from_client = context.version < FIRST_BATCHED_VERSION;
     let request = AddPartitionsRequest {
         transactional_id: transaction.transactional_id.clone(),
         producer_id: transaction.producer_id,
         producer_epoch: transaction.producer_epoch,
-        partitions: partitions.clone(),
+        partitions,
         client_transaction_version: if from_client { TransactionVersion::V0 } else { TransactionVersion::V2 },
         knows_producer_fenced: context.version >= FIRST_FENCED_VERSION,
     };
-    let request = match transaction.verify_only {
-        true => TransactionRequest::VerifyPartitions(request),
-        false => TransactionRequest::AddPartitions(request),
-    };
-    let broker = &context.broker;
-    match broker.transactions().ask(broker, &transaction.transactional_id, request).await {
-        Ok(TransactionResponse::AddPartitions(code)) => everywhere(code),
-        Ok(TransactionResponse::VerifyPartitions(topics)) => {
-            let of_topic = |(topic, codes): (String, Vec<(i32, ErrorCode)>)| {
-                codes.into_iter().map(move |(index, code)| ((topic.clone(), index), code))
-            };
-            topics.into_iter().flat_map(of_topic).collect()
-        }
-        Ok(_) => everywhere(ErrorCode::UNKNOWN_SERVER_ERROR),
-        Err(code) => everywhere(code),
-    }
+    add_or_verify(&context.broker, request, transaction.verify_only).await
 }

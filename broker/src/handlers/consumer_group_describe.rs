@@ -79,7 +79,8 @@ fn member(image: &Image, member: DescribedConsumer) -> Member {
         client_id: member.metadata.client_id,
         client_host: member.metadata.client_host,
         subscribed_topic_names: member.metadata.subscribed_topic_names,
-        subscribed_topic_regex: member.metadata.subscribed_topic_regex,
+        // Empty for none, though it may be null.
+        subscribed_topic_regex: Some(member.metadata.subscribed_topic_regex.unwrap_or_default()),
         assignment: assignment(image, member.assignment),
         target_assignment: assignment(image, member.target_assignment),
         member_type: if member.metadata.classic.is_some() { CLASSIC } else { CONSUMER },

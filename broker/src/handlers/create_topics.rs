@@ -1,7 +1,7 @@
 //! CreateTopics.
 //!
 //! v1 validate_only and messages. v4 defaults by −1 (KIP-464). v5 the created topic's configuration in the answer
-//! (KIP-525). v7 topic ids.
+//! (KIP-525). v6 THROTTLING_QUOTA_EXCEEDED (KIP-599). v7 topic ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,9 @@ use tracing::info;
 use crate::config::{self, DescribedConfig};
 use crate::context::Context;
 use crate::controller::{self, placement_seed};
+use crate::quota::Mutations;
+
+const FIRST_THROTTLED_VERSION: i16 = 6;
 
 /// Creates each topic that is valid; the others get their own error.
 pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> CreateTopicsResponse {
@@ -23,6 +26,7 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
     let mut results = Vec::with_capacity(request.topics.len());
     let mut valid = Vec::new();
     let mut answered = BTreeSet::new();
+    let mut mutations = Mutations::of(&context, FIRST_THROTTLED_VERSION);
     for topic in request.topics {
         let name = topic.name.clone();
         if twice.contains(&name) {
@@ -31,7 +35,11 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
             }
             continue;
         }
-        match validate(&context, topic) {
+        let validated = validate(&context, topic).and_then(|new| {
+            mutations.record(new.assignments.len())?;
+            Ok(new)
+        });
+        match validated {
             Ok(new) => valid.push(new),
             Err(refusal) => results.push(refused(name, refusal)),
         }
@@ -41,7 +49,7 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
     } else {
         results.extend(create(&context, valid).await);
     }
-    CreateTopicsResponse { topics: results, ..Default::default() }
+    CreateTopicsResponse { throttle_time_ms: mutations.throttle_ms(), topics: results }
 }
 
 fn refused(name: String, refusal: Refusal) -> CreatableTopicResult {
@@ -78,7 +86,7 @@ fn validate(context: &Context, topic: CreatableTopic) -> Result<NewTopic, Refusa
     let defaults =
         PartitionCounts { partitions: config.num_partitions, replication_factor: config.default_replication_factor };
     let assignments = place_topic(&image, &shape, defaults, placement_seed(&image));
-    let id = controller::new_topic_id().map_err(|code| Refusal::new(code, "no random bytes for a topic id"))?;
+    let id = controller::new_id().map_err(|code| Refusal::new(code, "no random bytes for a topic id"))?;
     // A topic that exists is told so even when its shape or configuration would be wrong too.
     if image.topic(&topic.name).is_some() {
         return Err(Refusal::new(ErrorCode::TOPIC_ALREADY_EXISTS, format!("Topic '{}' already exists.", topic.name)));

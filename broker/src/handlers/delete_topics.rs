@@ -1,6 +1,6 @@
 //! DeleteTopics.
 //!
-//! v5 messages. v6 by id.
+//! v5 messages and THROTTLING_QUOTA_EXCEEDED (KIP-599). v6 by id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,11 @@ use tracing::info;
 
 use crate::context::Context;
 use crate::controller;
+use crate::quota::Mutations;
 
 /// Below this version topics come as a plain list of names.
 const FIRST_ID_VERSION: i16 = 6;
+const FIRST_THROTTLED_VERSION: i16 = 5;
 /// Below this version a client does not know TOPIC_DELETION_DISABLED.
 const FIRST_DISABLED_VERSION: i16 = 3;
 
@@ -30,9 +32,15 @@ pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> De
     let mut doomed: BTreeMap<Uuid, usize> = BTreeMap::new();
     let mut twice = Vec::new();
     let image = context.broker.image();
+    let mut mutations = Mutations::of(&context, FIRST_THROTTLED_VERSION);
     for topic in wanted {
         let answer = DeletableTopicResult { name: topic.name.clone(), topic_id: topic.topic_id, ..Default::default() };
-        match find(&context, &image, &topic) {
+        let found = find(&context, &image, &topic).and_then(|(name, id)| {
+            let partitions = image.topic_by_id(id).map_or(0, |topic| topic.partitions.len());
+            mutations.record(partitions).map_err(|refusal| (refusal.error, refusal.message))?;
+            Ok((name, id))
+        });
+        match found {
             Ok((name, id)) if !doomed.contains_key(&id) => {
                 doomed.insert(id, results.len());
                 results.push(DeletableTopicResult { name: Some(name), topic_id: id, ..answer });
@@ -51,7 +59,7 @@ pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> De
         }
     }
     delete(&context, &mut results, &doomed).await;
-    DeleteTopicsResponse { responses: results, ..Default::default() }
+    DeleteTopicsResponse { throttle_time_ms: mutations.throttle_ms(), responses: results }
 }
 
 /// A name that stands twice is refused once, and nothing is deleted for it.
@@ -102,7 +110,6 @@ async fn delete(context: &Context, results: &mut [DeletableTopicResult], doomed:
         return;
     }
     let ids: Vec<Uuid> = doomed.keys().copied().collect();
-    let names: Vec<String> = doomed.values().filter_map(|place| results[*place].name.clone()).collect();
     match controller::propose(&context.broker, Command::DeleteTopics(ids.clone())).await {
         Ok(applied) => {
             for (id, outcome) in ids.iter().zip(applied.into_items()) {
@@ -112,6 +119,9 @@ async fn delete(context: &Context, results: &mut [DeletableTopicResult], doomed:
                     result.error_message = Some(refusal.message);
                 }
             }
+            // Of one that somebody else deleted first, the name may be another topic's by now.
+            let deleted = doomed.values().map(|place| &results[*place]).filter(|result| !result.error_code.is_error());
+            let names: Vec<String> = deleted.filter_map(|result| result.name.clone()).collect();
             info!(topics = ?names, client_id = &*context.client_id, "topics deleted");
             context.broker.groups().topics_deleted(&context.broker, names).await;
         }

@@ -5,7 +5,7 @@
 use protocol::ErrorCode;
 use protocol::messages::DescribeConfigsRequest;
 use protocol::messages::describe_configs::*;
-use state::cluster::{Refusal, check_topic_name};
+use state::cluster::{ConfigResource, Refusal, check_topic_name};
 
 use super::broker_loggers::{self, BROKER_LOGGER};
 use crate::config::{self, DescribedConfig};
@@ -13,6 +13,7 @@ use crate::context::Context;
 
 pub(crate) const TOPIC: i8 = 2;
 pub(crate) const BROKER: i8 = 4;
+pub(crate) const CLIENT_METRICS: i8 = 16;
 
 type Described = Result<Vec<DescribedConfig>, (ErrorCode, String)>;
 
@@ -26,6 +27,7 @@ pub(crate) async fn handle(context: Context, request: DescribeConfigsRequest) ->
         let described = match resource.resource_type {
             TOPIC => topic(&context, &resource.resource_name),
             BROKER => broker(&context, &resource.resource_name),
+            CLIENT_METRICS => client_metrics(&context, &resource.resource_name),
             other => {
                 Err((ErrorCode::INVALID_REQUEST, format!("configurations of resource type {other} are not served")))
             }
@@ -87,6 +89,16 @@ fn broker(context: &Context, name: &str) -> Described {
         }
         Err(_) => Err((ErrorCode::INVALID_REQUEST, format!("Broker id must be an integer, but it is: {name}"))),
     }
+}
+
+/// Also of a subscription that is not there: it has the defaults.
+fn client_metrics(context: &Context, name: &str) -> Described {
+    if name.is_empty() {
+        return Err((ErrorCode::INVALID_REQUEST, "Client metrics subscription name must not be empty".to_owned()));
+    }
+    let image = context.broker.image();
+    let overrides = image.configs(&ConfigResource::ClientMetrics(name.to_owned()));
+    Ok(config::describe_client_metrics(&overrides.map(|configs| (**configs).clone()).unwrap_or_default()))
 }
 
 fn answer(row: DescribedConfig, with_synonyms: bool, with_docs: bool) -> DescribeConfigsResourceResult {

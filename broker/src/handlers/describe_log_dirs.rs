@@ -3,7 +3,8 @@
 //! A directory that takes no more writes has an error of its own (KIP-112); what is in it is told all the same, because
 //! it can be read.
 //!
-//! v4 total and usable bytes of the volume (KIP-827).
+//! v4 total and usable bytes of the volume (KIP-827). v5 whether the directory takes no new partitions (KIP-1066), which no
+//! setting here can say.
 
 use std::collections::BTreeMap;
 
@@ -50,11 +51,18 @@ pub(crate) async fn handle(context: Context, request: DescribeLogDirsRequest) ->
     let is_offline = context.broker.partitions().log_dir().state().offline().is_some();
     let result = DescribeLogDirsResult {
         error_code: if is_offline { ErrorCode::KAFKA_STORAGE_ERROR } else { ErrorCode::NONE },
-        log_dir: context.broker.partitions().log_dir().path().display().to_string(),
+        log_dir: log_dir_name(&context),
         topics,
         total_bytes: total,
         usable_bytes: usable,
         ..Default::default()
     };
     DescribeLogDirsResponse { results: vec![result], ..Default::default() }
+}
+
+/// The log directory, as clients are told it and as they tell it.
+pub(super) fn log_dir_name(context: &Context) -> String {
+    let path = context.broker.partitions().log_dir().path();
+    // Only the empty path has no absolute form, and no log is kept there.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

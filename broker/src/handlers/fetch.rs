@@ -18,8 +18,10 @@ use crate::conversion::{OldFetch, fetched_format};
 use crate::dispatch::Later;
 use crate::fetch_session::{FetchPlan, Seen, SessionRequest, TopicKey, Wanted};
 use crate::partition::{
-    FetchWaiter, Flow, Partition, ReadLimits, Slice, Traffic, is_hot, read_all_partitions, read_in_order,
+    FetchWaiter, Flow, Partition, ReadLimits, Slice, Traffic, hold_until_sent, is_hot, read_all_partitions,
+    read_in_order,
 };
+use crate::quota::Fetched;
 
 /// Topic ids instead of names.
 const FIRST_ID_VERSION: i16 = 13;
@@ -46,8 +48,13 @@ pub(crate) fn handle(
         Ok(plan) => plan,
         Err(error_code) => return Later::Now(FetchResponse { error_code, ..Default::default() }),
     };
-    let limit = usize::try_from(max_bytes).unwrap_or(0).min(context.broker.config().fetch_max_bytes);
-    let fetch = Fetch { context, plan, limit, min_bytes: usize::try_from(min_bytes).unwrap_or(0), read_committed };
+    let mut limit = usize::try_from(max_bytes).unwrap_or(0).min(context.broker.config().fetch_max_bytes);
+    if context.broker.quotas().is_active() {
+        limit = limit.min(context.broker.quotas().fetch_max_bytes(&context.client_id));
+    }
+    // More than it may have it need not wait for.
+    let min_bytes = usize::try_from(min_bytes).unwrap_or(0).min(limit);
+    let fetch = Fetch { context, plan, limit, min_bytes, read_committed };
     if let Some(response) = fetch.at_once() {
         return Later::Now(response);
     }
@@ -124,7 +131,7 @@ impl Fetch {
         }
         read_in_order(&self.plan.wanted, &mut found, self.limits());
         let bytes: usize = found.iter().map(|found| found.slice.len()).sum();
-        let is_known = bytes >= self.min_bytes || is_hurry(&found, None);
+        let is_known = readable_bytes(&found) >= self.min_bytes || is_hurry(&found, None);
         (is_known && bytes <= AT_ONCE_MAX_BYTES).then(|| self.response(found))
     }
 
@@ -138,8 +145,7 @@ impl Fetch {
             for partition in resolved.iter().filter_map(|found| found.partition.as_ref()) {
                 partition.fetch_waiters().register(&waiter);
             }
-            let found = self.read(resolved).await;
-            let bytes: usize = found.iter().map(|found| found.slice.len()).sum();
+            let (found, bytes) = self.read(resolved).await;
             let hurry = is_hurry(&found, absent_from_the_start.as_deref());
             if bytes >= self.min_bytes || hurry || Instant::now() >= deadline {
                 return self.response(found);
@@ -167,16 +173,31 @@ impl Fetch {
         }
     }
 
-    async fn read(&self, resolved: Vec<Found>) -> Vec<Found> {
+    /// What there is, and how much of it counts towards the minimum.
+    async fn read(&self, resolved: Vec<Found>) -> (Vec<Found>, usize) {
         let (wanted, version) = (&self.plan.wanted, self.context.version);
         if let Some(format) = fetched_format(version) {
             let fetch = OldFetch { version, format, total_bytes: self.limit };
-            return self.context.broker.conversions().read_sets(wanted, resolved, fetch).await;
+            let found = self.context.broker.conversions().read_sets(wanted, resolved, fetch).await;
+            let bytes = found.iter().map(|found| found.slice.len()).sum();
+            return (found, bytes);
         }
-        read_all_partitions(wanted, resolved, self.limits()).await
+        let mut found = read_all_partitions(wanted, resolved, self.limits()).await;
+        let readable_bytes = readable_bytes(&found);
+        if hold_until_sent(&mut found, self.context.broker.answer_budget()) {
+            return (found, readable_bytes);
+        }
+        // Readers that do not read have it all. Others go on, a batch at a time, which is no more than a connection may
+        // hold anyway.
+        let resolved = self.resolve();
+        (read_all_partitions(wanted, resolved, ReadLimits { total_bytes: 0, ..self.limits() }).await, readable_bytes)
     }
 
     fn response(&self, found: Vec<Found>) -> FetchResponse {
+        let throttle_time_ms = match self.quota(&found) {
+            Fetched { throttle_ms, is_withheld: true } => return self.withheld(throttle_ms),
+            fetched => fetched.throttle_ms,
+        };
         let mut responses: Vec<FetchableTopicResponse> = Vec::new();
         for (wanted, found) in self.plan.wanted.iter().zip(found) {
             count(&found);
@@ -199,7 +220,23 @@ impl Fetch {
                 _ => responses.push(FetchableTopicResponse { topic, topic_id, partitions: vec![answer] }),
             }
         }
-        FetchResponse { session_id: self.plan.session_id, responses, ..Default::default() }
+        FetchResponse { throttle_time_ms, session_id: self.plan.session_id, responses, ..Default::default() }
+    }
+
+    fn quota(&self, found: &[Found]) -> Fetched {
+        let quotas = self.context.broker.quotas();
+        if !quotas.is_active() {
+            return Fetched { throttle_ms: 0, is_withheld: false };
+        }
+        let bytes = found.iter().map(|found| found.slice.len()).sum();
+        quotas.fetched(&self.context.client_id, bytes, self.context.broker.clock().now().monotonic_ms)
+    }
+
+    /// An answer without partitions, which changes nothing in the session. One that would have begun is none: the client
+    /// has learned nothing of it, and begins again.
+    fn withheld(&self, throttle_time_ms: i32) -> FetchResponse {
+        let session_id = self.context.broker.sessions().withhold(&self.plan);
+        FetchResponse { throttle_time_ms, session_id, ..Default::default() }
     }
 
     /// Readers of committed records get the list with the records. What is not there at all is answered with an empty
@@ -238,6 +275,11 @@ impl Fetch {
             ..Default::default()
         }
     }
+}
+
+/// What counts towards the minimum that a reader waits for.
+fn readable_bytes(found: &[Found]) -> usize {
+    found.iter().map(|found| found.slice.readable_bytes).sum()
 }
 
 fn aborted_transaction(aborted: &storage::AbortedTransaction) -> AbortedTransaction {

@@ -69,6 +69,10 @@ async fn find(context: &Context, key_type: i8, key: &str) -> Found {
             }
             None => Found::error(ErrorCode::COORDINATOR_NOT_AVAILABLE, "the coordinator has no listener of this name"),
         },
+        // The only one that every client takes for "ask again".
+        Err(ErrorCode::REQUEST_TIMED_OUT | ErrorCode::NOT_CONTROLLER) => {
+            Found::error(ErrorCode::COORDINATOR_NOT_AVAILABLE, "the topic that keeps it could not be created yet")
+        }
         Err(code) => Found::error(code, "the topic that keeps it is not available"),
     }
 }

@@ -9,7 +9,7 @@ use state::cluster::{ConfigAlteration, ConfigChange, ConfigOperation, ConfigReso
 use tracing::info;
 
 use super::broker_loggers::{self, BROKER_LOGGER};
-use super::describe_configs::{BROKER, TOPIC};
+use super::describe_configs::{BROKER, CLIENT_METRICS, TOPIC};
 use crate::config;
 use crate::context::Context;
 use crate::controller;
@@ -56,12 +56,16 @@ async fn alter(context: &Context, wanted: AlterConfigsResource, validate_only: b
     check_names(wanted.configs.iter().map(|config| config.name.as_str()))?;
     let mut operations = BTreeMap::new();
     for config in wanted.configs {
-        operations.insert(config.name.clone(), operation(context, config)?);
+        operations.insert(config.name.clone(), operation(context, &resource, config)?);
     }
     apply(context, ConfigAlteration { resource, change: ConfigChange::Update(operations) }, validate_only).await
 }
 
-fn operation(context: &Context, config: AlterableConfig) -> Result<ConfigOperation, Refusal> {
+fn operation(
+    context: &Context,
+    resource: &ConfigResource,
+    config: AlterableConfig,
+) -> Result<ConfigOperation, Refusal> {
     if config.config_operation == DELETE {
         return Ok(ConfigOperation::Delete);
     }
@@ -73,8 +77,10 @@ fn operation(context: &Context, config: AlterableConfig) -> Result<ConfigOperati
     match config.config_operation {
         SET => Ok(ConfigOperation::Set(value)),
         APPEND | SUBTRACT => {
-            if !config::is_list(&config.name) {
-                let message = format!("Can't append or subtract: {} is not a list", config.name);
+            let of_clients = matches!(resource, ConfigResource::ClientMetrics(_));
+            if of_clients || !config::is_list(&config.name) {
+                let why = if of_clients { "is only set as a whole" } else { "is not a list" };
+                let message = format!("Can't append or subtract: {} {why}", config.name);
                 return Err(Refusal::new(ErrorCode::INVALID_CONFIG, message));
             }
             let default = config::default_of_list(&context.broker.config(), &config.name);
@@ -114,6 +120,10 @@ pub(crate) fn resource(context: &Context, resource_type: i8, name: &str) -> Resu
                 Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
             }
         },
+        CLIENT_METRICS if name.is_empty() => {
+            Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Subscription name can't be empty"))
+        }
+        CLIENT_METRICS => Ok(ConfigResource::ClientMetrics(name.to_owned())),
         other => {
             let message = format!("configurations of resource type {other} are not served");
             Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))

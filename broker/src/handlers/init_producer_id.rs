@@ -49,6 +49,8 @@ async fn idempotent(context: &Context, request: &InitProducerIdRequest) -> Produ
     }
     match context.broker.producer_ids().next(context.broker.quorum()).await {
         Ok(producer_id) => ProducerResponse { error: ErrorCode::NONE, producer_id, producer_epoch: 0 },
+        // It has no coordinator that it could look up again, but asks again while one is loading.
+        Err(ErrorCode::COORDINATOR_NOT_AVAILABLE) => ProducerResponse::failed(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
         Err(error_code) => ProducerResponse::failed(error_code),
     }
 }

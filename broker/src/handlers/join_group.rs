@@ -6,7 +6,7 @@
 use protocol::ErrorCode;
 use protocol::messages::JoinGroupRequest;
 use protocol::messages::join_group::*;
-use state::group::{GroupRequest, GroupResponse, JoinRequest, JoinResponse};
+use state::group::{GroupRequest, GroupResponse, JoinRequest, JoinResponse, Topics};
 
 use crate::context::Context;
 use crate::coordinator;
@@ -60,6 +60,7 @@ fn translate(context: &Context, request: JoinGroupRequest) -> Result<JoinRequest
         require_known_member_id: context.version >= FIRST_KNOWN_MEMBER_VERSION,
         supports_skipping_assignment: context.version >= FIRST_SKIP_ASSIGNMENT_VERSION,
         reason: request.reason,
+        topics: Topics::new(context.broker.image()),
     })
 }
 

@@ -1,6 +1,6 @@
 //! ListConfigResources: what has configuration.
 //!
-//! v0 only client metrics, of which there are none (KIP-1000). v1 resources of any type (KIP-1142).
+//! v0 only subscriptions to clients' metrics (KIP-1000). v1 resources of any type (KIP-1142).
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use protocol::messages::ListConfigResourcesRequest;
 use protocol::messages::list_config_resources::*;
 use state::cluster::{ConfigResource as Configured, Image};
 
+use super::describe_configs::CLIENT_METRICS;
 use crate::context::Context;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const BROKER_LOGGER: i8 = 8;
-const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;
 const ALL: [i8; 5] = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
 
@@ -43,11 +43,12 @@ pub(crate) async fn handle(context: Context, request: ListConfigResourcesRequest
 fn names(image: &Image, resource_type: i8) -> Vec<String> {
     let group = |configured: &Configured| match configured {
         Configured::Group(id) => Some(id.clone()),
-        Configured::Topic(_) | Configured::Broker(_) | Configured::DefaultBroker => None,
+        Configured::Topic(_) | Configured::Broker(_) | Configured::DefaultBroker | Configured::ClientMetrics(_) => None,
     };
     match resource_type {
         TOPIC => image.topics().map(|topic| topic.name.to_string()).collect(),
         BROKER | BROKER_LOGGER => image.brokers().map(|broker| broker.broker_id.to_string()).collect(),
+        CLIENT_METRICS => image.client_metrics().map(|(name, _)| name.to_owned()).collect(),
         GROUP => image.all_configs().filter_map(|(configured, _)| group(configured)).collect(),
         _ => Vec::new(),
     }

@@ -89,12 +89,14 @@ fn commit_topic(version: i16, name: String, id: Uuid, partitions: Vec<OffsetComm
     CommitTopic { name, topic_id: id, partitions: partitions.collect() }
 }
 
-fn results(topic: &CommitTopic, code: ErrorCode) -> CommitTopicResult {
+/// The same answer for all partitions of a topic.
+pub(super) fn results(topic: &CommitTopic, code: ErrorCode) -> CommitTopicResult {
     let partitions = topic.partitions.iter().map(|partition| (partition.partition_index, code)).collect();
     CommitTopicResult { name: topic.name.clone(), topic_id: topic.topic_id, partitions }
 }
 
-fn with_code(mut topics: Vec<CommitTopicResult>, code: ErrorCode) -> Vec<CommitTopicResult> {
+/// The same partitions, each with this answer.
+pub(super) fn with_code(mut topics: Vec<CommitTopicResult>, code: ErrorCode) -> Vec<CommitTopicResult> {
     for (_, result) in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
         *result = code;
     }

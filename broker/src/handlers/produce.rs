@@ -13,6 +13,7 @@ use protocol::messages::ProduceRequest;
 use protocol::messages::produce::*;
 use protocol::records::{Batch, BatchError, Codec, batches};
 use protocol::{ErrorCode, Uuid};
+use storage::{AppendError, TransactionCheck};
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -22,7 +23,7 @@ use crate::coordinator::{Understanding, Writer, admit};
 use crate::disk_work::Writers;
 use crate::dispatch::{Handled, Later};
 use crate::error::{AppendFailure, append_failure};
-use crate::partition::{AppendJob, Durable, Partition, append_batches, append_here};
+use crate::partition::{AppendJob, AppendRefusal, Durable, Partition, append_batches, append_here};
 
 /// Below this version a client cannot know zstd.
 const FIRST_ZSTD_VERSION: i16 = 7;
@@ -70,7 +71,7 @@ pub(crate) fn handle(
 fn answer(context: &Context, mut response: ProduceResponse, jobs: Vec<AppendJob>, acks: i16) -> Later<ProduceResponse> {
     let mut waits = Vec::new();
     for job in jobs {
-        waits.extend(settle(at(&mut response, job.place), job));
+        waits.extend(settle(at(&mut response, job.place), job, context.version));
     }
     if acks == ACKS_NONE {
         return answer_none(context, &response);
@@ -92,7 +93,7 @@ fn at(response: &mut ProduceResponse, (topic, partition): (usize, usize)) -> &mu
     &mut response.responses[topic].partition_responses[partition]
 }
 
-fn settle(answer: &mut PartitionProduceResponse, job: AppendJob) -> Option<Wait> {
+fn settle(answer: &mut PartitionProduceResponse, job: AppendJob, version: i16) -> Option<Wait> {
     match job.result {
         Ok((appended, durable)) => {
             answer.base_offset = appended.base_offset;
@@ -101,10 +102,21 @@ fn settle(answer: &mut PartitionProduceResponse, job: AppendJob) -> Option<Wait>
             durable.map(|receiver| (job.place, receiver))
         }
         Err(refusal) => {
-            refuse(answer, &job.partition, append_failure(&job.partition, &refusal));
+            let failure = match version >= FIRST_ADDING_VERSION && has_lost_its_guard(job.check, &refusal) {
+                true => AppendFailure::code(ErrorCode::CONCURRENT_TRANSACTIONS),
+                false => append_failure(&job.partition, &refusal),
+            };
+            refuse(answer, &job.partition, failure);
             None
         }
     }
+}
+
+/// Whether a marker came after the coordinator was asked. Where each transaction has an epoch of its own it was that of
+/// the one before, which ended meanwhile: what waits is worth another try. A late batch is told of its epoch then.
+fn has_lost_its_guard(check: TransactionCheck, refusal: &AppendRefusal) -> bool {
+    let is_verified = matches!(check, TransactionCheck::Verified(_));
+    is_verified && matches!(refusal, AppendRefusal::Log(AppendError::InvalidTxnState { .. }))
 }
 
 /// Without a partition that was written to, its log start offset is -1.
@@ -144,7 +156,10 @@ fn resolve(
                 None => resolve_one(context, name, data.topic_id, index, records, has_transactional_id),
             };
             match resolved {
-                Ok((partition, batch)) => jobs.push(AppendJob::new(partition, batch, (topic, place))),
+                Ok((partition, batch)) => {
+                    let is_most = batch.len() > context.buffer_bytes / 2;
+                    jobs.push(AppendJob { is_most, ..AppendJob::new(partition, batch, (topic, place)) });
+                }
                 Err(failure) => fail(&mut answer, failure, -1),
             }
             answer
@@ -349,5 +364,54 @@ fn answer_none(context: &Context, response: &ProduceResponse) -> Later<ProduceRe
             warn!(%client, client_id, topic, partition, more, %error, "connection closed: a produce with acks=0 was refused and its records are lost; use acks=1 or all to learn of it in the client");
             Later::Close
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::records::BatchBuilder;
+    use storage::{Applicant, TxnMarker, Verification};
+
+    use super::*;
+    use crate::partition::rig::Rig;
+
+    const PRODUCER: i64 = 7;
+
+    async fn begin(rig: &Rig, epoch: i16) -> TransactionCheck {
+        let applicant = Applicant { producer_id: PRODUCER, epoch, sequence: 0, supports_epoch_bump: true };
+        match rig.partition.begin_verification(applicant).await.unwrap() {
+            Verification::Needed(guard) => TransactionCheck::Verified(guard),
+            Verification::Ongoing => TransactionCheck::Ongoing,
+        }
+    }
+
+    async fn write(rig: &Rig, epoch: i16, check: TransactionCheck, version: i16) -> ErrorCode {
+        let mut builder = BatchBuilder::new(0).producer(PRODUCER, epoch, 0).transactional();
+        builder.append(crate::clock::wall_ms(), None, Some(b"value"), &[]);
+        let job = AppendJob { check, ..AppendJob::new(Arc::clone(&rig.partition), builder.build().into(), (0, 0)) };
+        let job = append_batches(vec![job], false).await.remove(0);
+        let mut answer = PartitionProduceResponse::default();
+        settle(&mut answer, job, version);
+        answer.error_code
+    }
+
+    #[tokio::test]
+    async fn who_begins_while_the_last_transaction_ends_is_asked_to_wait() {
+        let rig = Rig::new(0);
+        let early = begin(&rig, 1).await;
+        let end = TxnMarker {
+            producer_id: PRODUCER,
+            producer_epoch: 1,
+            coordinator_epoch: 0,
+            committed: true,
+            transaction_version: 2,
+        };
+        rig.partition.append_marker(end).await.unwrap().await.unwrap().unwrap();
+        let later = FIRST_ADDING_VERSION;
+        assert_eq!(write(&rig, 1, early, later).await, ErrorCode::CONCURRENT_TRANSACTIONS);
+        // Older clients have added the partition before: the marker was this transaction's.
+        assert_eq!(write(&rig, 1, early, later - 1).await, ErrorCode::INVALID_TXN_STATE);
+        let again = begin(&rig, 1).await;
+        assert_eq!(write(&rig, 1, again, later).await, ErrorCode::NONE);
     }
 }

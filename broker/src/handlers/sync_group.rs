@@ -5,7 +5,7 @@
 use protocol::ErrorCode;
 use protocol::messages::SyncGroupRequest;
 use protocol::messages::sync_group::*;
-use state::group::{GroupRequest, GroupResponse, SyncRequest};
+use state::group::{GroupRequest, GroupResponse, SyncRequest, Topics};
 
 use crate::context::Context;
 use crate::coordinator;
@@ -29,6 +29,7 @@ pub(crate) async fn handle(context: Context, request: SyncGroupRequest) -> Later
         protocol_type: request.protocol_type,
         protocol_name: request.protocol_name,
         assignments: request.assignments.into_iter().map(|a| (a.member_id, a.assignment)).collect(),
+        topics: Topics::new(context.broker.image()),
     };
     match coordinator::submit(&context, &group_id, GroupRequest::Sync(sync)).await {
         Err(code) => Later::Now(failed(code)),

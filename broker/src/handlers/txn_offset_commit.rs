@@ -11,6 +11,7 @@ use protocol::{ErrorCode, Uuid};
 use state::group::{CommitPartition, CommitTopic, CommitTopicResult, Committer, GroupRequest, GroupResponse};
 use storage::{Applicant, TransactionCheck};
 
+use super::offset_commit::{results, with_code};
 use crate::context::Context;
 use crate::coordinator::{self, InTransaction, Understanding, Writer, admit};
 use crate::disk_work::Writers;
@@ -133,18 +134,6 @@ fn commit_topic(topic: &TxnOffsetCommitRequestTopic, partitions: &[&TxnOffsetCom
         committed_metadata: partition.committed_metadata.clone(),
     });
     CommitTopic { name: topic.name.clone(), topic_id: Uuid::ZERO, partitions: partitions.collect() }
-}
-
-fn results(topic: &CommitTopic, code: ErrorCode) -> CommitTopicResult {
-    let partitions = topic.partitions.iter().map(|partition| (partition.partition_index, code)).collect();
-    CommitTopicResult { name: topic.name.clone(), topic_id: topic.topic_id, partitions }
-}
-
-fn with_code(mut topics: Vec<CommitTopicResult>, code: ErrorCode) -> Vec<CommitTopicResult> {
-    for (_, result) in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-        *result = code;
-    }
-    topics
 }
 
 /// One entry per topic, whatever part of it was unknown.

@@ -1,12 +1,17 @@
 //! The broker, the controller, the quorum and the groups, as Kafka's MBeans name them.
 
+use super::groups::GroupCounts;
 use super::text::Exposition;
 use super::text::Kind::{Counter, Gauge, Summary, Untyped};
 use super::text::Label::Text;
+use super::transactions::write_loads;
 use super::view::View;
 use super::windows;
+use crate::coordinator::GROUP_LOADS;
 use crate::http::Phase;
 use crate::partition::FLUSHES;
+
+const GROUP_METRICS: &str = "kafka_server_group_coordinator_metrics";
 
 /// What can be told before there is a broker.
 pub(super) fn write_state(phase: Phase, out: &mut Exposition<'_>) {
@@ -109,17 +114,36 @@ fn write_quorum(view: &View<'_>, out: &mut Exposition<'_>) {
 }
 
 fn write_groups(view: &View<'_>, out: &mut Exposition<'_>) {
+    write_loads(GROUP_METRICS, &GROUP_LOADS, out);
+    // What is not known is left out: no alert takes that for a fall.
+    if let Some(counts) = &view.groups.counts {
+        write_group_counts(counts, out);
+    }
+}
+
+fn write_group_counts(counts: &GroupCounts, out: &mut Exposition<'_>) {
     let prefix = "kafka_coordinator_group_groupmetadatamanager_numgroups";
-    out.single(prefix, Gauge, "Groups of this broker.", view.groups.count());
+    out.single(prefix, Gauge, "Groups of this broker.", counts.count());
     for state in ["Empty", "Stable", "PreparingRebalance", "CompletingRebalance", "Dead"] {
-        let count = view.groups.states.get(state).copied().unwrap_or(0);
+        let count = counts.states.get(state).copied().unwrap_or(0);
         out.single(&format!("{prefix}{}", state.to_lowercase()), Gauge, "Groups in this state.", count);
     }
-    let name = "kafka_server_group_coordinator_metrics_consumer_group_count";
-    out.family(name, Gauge, "Groups of the consumer protocol in this state.");
+    for (what, help, count) in [
+        ("group_completed_rebalance", "Rebalances that classic groups completed.", counts.completed_rebalances),
+        ("consumer_group_rebalance", "Rebalances of groups of the consumer protocol.", counts.consumer_rebalances),
+    ] {
+        out.single(&format!("{GROUP_METRICS}_{what}_count"), Untyped, help, count);
+    }
+    let name = format!("{GROUP_METRICS}_group_count");
+    out.family(&name, Gauge, "Groups of this protocol.");
+    for (protocol, states) in [("classic", &counts.states), ("consumer", &counts.consumer_states)] {
+        out.sample(&name, &[("protocol", Text(protocol))], states.values().sum::<usize>());
+    }
+    let name = format!("{GROUP_METRICS}_consumer_group_count");
+    out.family(&name, Gauge, "Groups of the consumer protocol in this state.");
     for state in ["Empty", "Assigning", "Reconciling", "Stable"] {
-        let count = view.groups.consumer_states.get(state).copied().unwrap_or(0);
-        out.sample(name, &[("state", Text(&state.to_lowercase()))], count);
+        let count = counts.consumer_states.get(state).copied().unwrap_or(0);
+        out.sample(&name, &[("state", Text(&state.to_lowercase()))], count);
     }
 }
 

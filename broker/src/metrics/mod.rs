@@ -9,6 +9,7 @@
 //! cluster by its controller.
 
 mod api;
+mod client_telemetry;
 mod clients;
 mod exporter;
 mod groups;
@@ -18,8 +19,10 @@ mod jmx_requests;
 mod jmx_topics;
 mod ottla;
 mod process;
+mod quotas;
 mod redpanda;
 mod text;
+mod transactions;
 mod view;
 mod windows;
 
@@ -31,6 +34,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::http::Health;
 use groups::GroupViews;
 use text::Exposition;
+use transactions::TransactionView;
 use view::View;
 
 pub(crate) use api::ApiStats;
@@ -58,21 +62,24 @@ pub(crate) enum Set {
 pub(crate) async fn scrape(health: &Arc<Health>, set: Set) -> mpsc::Receiver<Bytes> {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let scraping = SCRAPES.acquire().await.expect("it is never closed");
-    let groups = match health.broker() {
-        Some(broker) => groups::collect(&broker).await,
-        None => GroupViews::default(),
+    let (groups, transactions) = match health.broker() {
+        Some(broker) => tokio::join!(groups::collect(&broker), transactions::collect(&broker)),
+        None => (GroupViews::default(), None),
     };
     let health = Arc::clone(health);
     tokio::task::spawn_blocking(move || {
         let _scraping = scraping;
         let mut out = Exposition::new(|chunk| sender.blocking_send(chunk).is_ok());
-        write(&health, set, &groups, &mut out);
+        write(&health, set, (&groups, transactions.as_ref()), &mut out);
         out.finish();
     });
     receiver
 }
 
-fn write(health: &Health, set: Set, groups: &GroupViews, out: &mut Exposition<'_>) {
+/// What the coordinators answered.
+type Coordinated<'a> = (&'a GroupViews, Option<&'a TransactionView>);
+
+fn write(health: &Health, set: Set, (groups, transactions): Coordinated<'_>, out: &mut Exposition<'_>) {
     let broker = health.broker();
     let view = broker.as_deref().map(|broker| View::new(broker, groups));
     match set {
@@ -83,9 +90,12 @@ fn write(health: &Health, set: Set, groups: &GroupViews, out: &mut Exposition<'_
             jmx_cluster::write(&view, out);
             jmx_topics::write(&view, out);
             jmx_requests::write(&view, out);
+            quotas::write(&view, out);
             exporter::write(&view, out);
             exporter::write_groups(&view, out);
+            transactions::write(transactions, out);
             ottla::write(&view, out);
+            client_telemetry::write(&view, out);
         }
         Set::Redpanda => {
             let Some(view) = view else { return };

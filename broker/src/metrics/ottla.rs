@@ -51,14 +51,21 @@ fn write_memory(view: &View<'_>, out: &mut Exposition<'_>) {
     out.family("ottla_memory_budget_bytes", Gauge, "A budget, bytes.");
     for (budget, bytes) in [
         ("requests", limits.request_bytes as u64),
+        ("answers", limits.answer_bytes as u64),
         ("tail_cache", limits.tail_cache_bytes as u64),
         ("mapped_windows", limits.mapped_window_bytes),
+        ("client_metrics", limits.client_series_bytes as u64),
     ] {
         out.sample("ottla_memory_budget_bytes", &[("budget", Text(budget))], bytes);
     }
     out.family("ottla_memory_used_bytes", Gauge, "What is used of a budget, bytes.");
-    let used = view.broker.request_budget().used_bytes();
-    out.sample("ottla_memory_used_bytes", &[("budget", Text("requests"))], used);
+    for (budget, used_bytes) in [
+        ("requests", view.broker.request_budget().used_bytes()),
+        ("answers", view.broker.answer_budget().used_bytes()),
+        ("client_metrics", view.broker.telemetry().usage().series_bytes),
+    ] {
+        out.sample("ottla_memory_used_bytes", &[("budget", Text(budget))], used_bytes);
+    }
 }
 
 fn write_connections(view: &View<'_>, out: &mut Exposition<'_>) {
@@ -69,6 +76,8 @@ fn write_connections(view: &View<'_>, out: &mut Exposition<'_>) {
     out.single("ottla_connections_accepted_total", Counter, "Connections that were accepted.", accepted);
     let help = "Connections refused by max.connections or max.connections.per.ip.";
     out.single("ottla_connections_refused_total", Counter, help, TRAFFIC.refused.get());
+    let help = "Connections refused by the quota of their address.";
+    out.single("ottla_connections_throttled_total", Counter, help, TRAFFIC.throttled.get());
     let name = "ottla_connections_foreign_total";
     out.family(name, Counter, "Connections that spoke another protocol to a Kafka port.");
     out.sample(name, &[("protocol", Text("tls"))], TRAFFIC.tls.get());

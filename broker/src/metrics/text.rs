@@ -70,6 +70,16 @@ impl<'a> Exposition<'a> {
         self.line(name, "", labels, None, value);
     }
 
+    /// A sample whose labels are text already, as they are written; either part may be empty.
+    pub(super) fn pushed_sample(&mut self, name: &str, labels: [&str; 2], value: f64) {
+        if !self.is_read {
+            return;
+        }
+        let comma = if labels.iter().any(|part| part.is_empty()) { "" } else { "," };
+        let _ = writeln!(self.text, "{name}{{{}{comma}{}}} {value}", labels[0], labels[1]);
+        self.send_full();
+    }
+
     /// A family of one sample without labels.
     pub(super) fn single(&mut self, name: &str, kind: Kind, help: &str, value: impl Display) {
         self.family(name, kind, help);
@@ -152,6 +162,10 @@ impl<'a> Exposition<'a> {
             self.text.push('}');
         }
         let _ = writeln!(self.text, " {value}");
+        self.send_full();
+    }
+
+    fn send_full(&mut self) {
         if self.text.len() >= CHUNK_BYTES {
             let full = std::mem::replace(&mut self.text, String::with_capacity(CHUNK_BYTES + LINE_BYTES));
             self.is_read = (self.send)(full.into());

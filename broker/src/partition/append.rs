@@ -32,8 +32,11 @@ const HERE_MAX_BYTES: usize = 1 << 20;
 /// A client's batch, on its way to a partition, and what came of it.
 pub(crate) struct AppendJob {
     pub(crate) partition: Arc<Partition>,
-    /// Nobody else keeps a reference to its bytes, so that storage may patch them in place. Gone once it was tried.
+    /// Gone once it was tried.
     pub(crate) batch: Bytes,
+    /// Whether it is more than half of the buffer that it came in. Then it is appended as it lies there, and stays in
+    /// memory for a while with all of that; else a copy does.
+    pub(crate) is_most: bool,
     /// What lets it begin a transaction there.
     pub(crate) check: TransactionCheck,
     /// Where its answer stands: topic and partition, as counted in the request.
@@ -45,7 +48,7 @@ impl AppendJob {
     /// Nothing was tried yet.
     pub(crate) fn new(partition: Arc<Partition>, batch: Bytes, place: (usize, usize)) -> AppendJob {
         let result = Err(AppendRefusal::Log(AppendError::Closed));
-        AppendJob { partition, batch, check: TransactionCheck::Ongoing, place, result }
+        AppendJob { partition, batch, is_most: false, check: TransactionCheck::Ongoing, place, result }
     }
 }
 
@@ -81,7 +84,9 @@ fn is_quick(jobs: &[AppendJob]) -> bool {
 
 fn append_all(jobs: &mut [AppendJob], durable: bool) {
     for job in jobs {
-        job.result = append_of_client(&job.partition, std::mem::take(&mut job.batch), job.check, durable);
+        let came = std::mem::take(&mut job.batch);
+        let batch = if job.is_most { came } else { Bytes::copy_from_slice(&came) };
+        job.result = append_of_client(&job.partition, batch, job.check, durable);
     }
 }
 

@@ -30,8 +30,14 @@ pub(crate) async fn housekeeping(broker: Arc<Broker>, mut stop: watch::Receiver<
         }
         let now = Instant::now();
         let (retention, checkpoint) = (now >= next_retention, now >= next_checkpoint);
+        if checkpoint {
+            broker.quotas().expire(broker.clock().now().monotonic_ms);
+        }
         let worker = Arc::clone(&broker);
         let work = tokio::task::spawn_blocking(move || {
+            if checkpoint {
+                worker.telemetry().expire(worker.clock().now().monotonic_ms);
+            }
             // Nothing may be changed any more in a directory that does not keep what it is told.
             if worker.partitions().log_dir().state().offline().is_some() {
                 return;

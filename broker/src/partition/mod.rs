@@ -33,7 +33,7 @@ pub(crate) use cleaner::{CLEANING, Cleaner};
 pub(crate) use disk_space::DiskSpace;
 pub(crate) use flusher::{FLUSHES, Flusher};
 pub(crate) use housekeeping::housekeeping;
-pub(crate) use read::{ReadLimits, Slice, is_hot, read_all_partitions, read_in_order};
+pub(crate) use read::{ReadLimits, Slice, hold_until_sent, is_hot, read_all_partitions, read_in_order};
 pub(crate) use registry::Partitions;
 pub(crate) use total_retention::TotalRetention;
 pub(crate) use traffic::{ALL_TRAFFIC, FLOWS, Flow, Traffic};
@@ -205,8 +205,11 @@ impl Partition {
                 }
                 Ok(())
             }
-            // Deleted meanwhile: whoever waited was told then.
-            Err(StorageError::Closed) => Ok(()),
+            // Deleted meanwhile. Whoever waited was told then; others had written before, and came to wait after that.
+            Err(StorageError::Closed) => {
+                self.durability_waiters.fail(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+                Ok(())
+            }
             Err(error) => {
                 self.durability_waiters.fail(ErrorCode::KAFKA_STORAGE_ERROR);
                 Err(error)

@@ -13,6 +13,7 @@ use crate::clock::wall_ms;
 use crate::error::read_code;
 use crate::fetch_session::Wanted;
 use crate::handlers::fetch::Found;
+use crate::memory::{ByteBudget, BytePermit};
 
 /// What one fetch may return in all.
 #[derive(Clone, Copy)]
@@ -28,6 +29,11 @@ pub(crate) struct ReadLimits {
 #[derive(Default)]
 pub(crate) struct Slice {
     pub(crate) records: Records,
+    /// Memory that the records keep, bytes.
+    pub(crate) held_bytes: usize,
+    /// What counts towards a reader's minimum: as many bytes as were allowed, when there are more than those. Whole
+    /// batches may be fewer.
+    pub(crate) readable_bytes: usize,
     pub(crate) high_watermark: i64,
     pub(crate) last_stable_offset: i64,
     pub(crate) log_start_offset: i64,
@@ -41,6 +47,8 @@ impl Slice {
     /// What is told with an error.
     pub(crate) const UNKNOWN: Slice = Slice {
         records: Records::EMPTY,
+        held_bytes: 0,
+        readable_bytes: 0,
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
@@ -76,6 +84,22 @@ pub(crate) async fn read_all_partitions(wanted: &[Wanted], mut found: Vec<Found>
     });
     let lost = || Found { partition: None, error_code: ErrorCode::KAFKA_STORAGE_ERROR, slice: Slice::UNKNOWN };
     read.await.unwrap_or_else(|_| (0..count).map(|_| lost()).collect())
+}
+
+/// Makes the memory that is held count against a budget until the last of it has been sent. False when that has not so
+/// much left.
+pub(crate) fn hold_until_sent(found: &mut [Found], budget: &Arc<ByteBudget>) -> bool {
+    let held_bytes = found.iter().map(|found| found.slice.held_bytes).sum();
+    let mut permit = BytePermit::empty(Arc::clone(budget));
+    let is_held = permit.try_grow_to(held_bytes);
+    if is_held && let Some(last) = found.iter_mut().rev().find(|found| found.slice.held_bytes > 0) {
+        let mut chunks = last.slice.records.chunks().to_vec();
+        if let Some(chunk) = chunks.pop() {
+            chunks.push(permit.keep_with(chunk));
+        }
+        last.slice.records = Records::from_chunks(chunks);
+    }
+    is_held
 }
 
 /// The same of what is in memory. Whoever has no partition is passed over.
@@ -117,29 +141,20 @@ fn read_one(
     let upper_bound = if limits.read_committed { slice.last_stable_offset } else { slice.high_watermark };
     // Those that do not know zstd need somebody to look for it, and the aborted transactions are looked up by the batches.
     let is_passed_on = limits.allow_zstd && !limits.read_committed;
-    let read = if is_passed_on { PartitionLog::read_to_send } else { PartitionLog::read };
-    let code = |error: ReadError| match error {
-        ReadError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
-        error => read_code(partition, &error),
+    let (log, offset) = (&partition.log, wanted.fetch_offset);
+    let read = if limits.read_committed {
+        log.read_committed(offset, max_bytes, upper_bound, at_least_one)
+    } else {
+        let read = if is_passed_on { PartitionLog::read_to_send } else { PartitionLog::read };
+        read(log, offset, max_bytes, upper_bound, at_least_one).map(|read| (read, Vec::new()))
     };
-    let read = read(&partition.log, wanted.fetch_offset, max_bytes, upper_bound, at_least_one);
-    slice.records = read.map_err(code)?.records;
-    if limits.read_committed {
-        slice.aborted = aborted(partition, wanted.fetch_offset, &slice).map_err(code)?;
-    }
+    let (read, aborted) = read.map_err(|error| read_code(partition, &error))?;
+    slice.readable_bytes = if read.is_cut { read.records.len().max(max_bytes) } else { read.records.len() };
+    (slice.records, slice.held_bytes, slice.aborted) = (read.records, read.held_bytes, aborted);
     if !limits.allow_zstd && has_zstd(slice.records.chunks()) {
         return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
     }
     Ok(slice)
-}
-
-/// The aborted transactions that have records in what is returned.
-fn aborted(partition: &Partition, from: i64, slice: &Slice) -> Result<Vec<AbortedTransaction>, ReadError> {
-    let last = slice.records.chunks().last().and_then(|chunk| batches(chunk).filter_map(Result::ok).last());
-    match last {
-        Some(last) => partition.log.aborted_transactions(from, last.next_offset().min(slice.last_stable_offset)),
-        None => Ok(Vec::new()),
-    }
 }
 
 /// Where the reader's log and ours part, by the epoch of the record it fetched last (KIP-595). There is no such place
@@ -203,5 +218,51 @@ impl Partition {
             None => self.log.offset_of_max_timestamp(),
         });
         looked_up.await.unwrap_or(Err(ReadError::Closed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK_BYTES: usize = 8 << 10;
+
+    /// Two chunks of a partition, which memory keeps or the kernel has.
+    fn found(held_bytes: usize) -> Found {
+        let records = Records::from_chunks(vec![Bytes::from(vec![1; CHUNK_BYTES]), Bytes::from(vec![2; CHUNK_BYTES])]);
+        let slice = Slice { records, held_bytes, ..Slice::default() };
+        Found { partition: None, error_code: ErrorCode::NONE, slice }
+    }
+
+    fn bytes(found: &[Found]) -> Vec<Bytes> {
+        found.iter().flat_map(|found| found.slice.records.chunks().to_vec()).collect()
+    }
+
+    #[test]
+    fn what_waits_for_its_reader_counts_until_the_last_of_it_is_gone() {
+        let budget = ByteBudget::new(5 * CHUNK_BYTES);
+        let mut first = vec![found(2 * CHUNK_BYTES), found(2 * CHUNK_BYTES), found(0)];
+        let sent = bytes(&first);
+        assert!(hold_until_sent(&mut first, &budget));
+        assert_eq!((budget.used_bytes(), bytes(&first)), (4 * CHUNK_BYTES, sent.clone()));
+
+        // The next reader's has no room, and nothing of it stays behind.
+        let mut second = vec![found(2 * CHUNK_BYTES)];
+        assert!(!hold_until_sent(&mut second, &budget));
+        assert_eq!((budget.used_bytes(), bytes(&second)), (4 * CHUNK_BYTES, sent[..2].to_vec()));
+        // What memory does not keep is always welcome.
+        assert!(hold_until_sent(&mut [found(0)], &budget));
+
+        let mut waiting = bytes(&first);
+        drop(first);
+        // The kernel has the last two; then the chunks go in their order, as a connection sends them.
+        waiting.truncate(4);
+        while waiting.len() > 1 {
+            drop(waiting.remove(0));
+            assert_eq!(budget.used_bytes(), 4 * CHUNK_BYTES);
+        }
+        drop(waiting);
+        assert_eq!(budget.used_bytes(), 0);
+        assert!(hold_until_sent(&mut second, &budget));
     }
 }

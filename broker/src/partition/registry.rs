@@ -67,6 +67,17 @@ impl Partitions {
         }
     }
 
+    fn set_aside(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        match self.log_dir.set_aside(partition)? {
+            Some(dir) => {
+                let dir = dir.display();
+                warn!(%partition, %dir, "a partition on disk belongs to no topic; it is set aside, remove it when you are sure");
+            }
+            None => info!(%partition, "a partition on disk belongs to no topic, and has no records; it is deleted"),
+        }
+        Ok(())
+    }
+
     /// Opens every log that has data, and sets aside those of topics that no longer exist. Blocks on the disk.
     ///
     /// # Errors
@@ -83,10 +94,7 @@ impl Partitions {
             });
             match wanted {
                 Some(topic) => existing.push((topic, found.partition.index)),
-                None => {
-                    warn!(partition = %found.partition, "a partition on disk belongs to no topic; it is set aside");
-                    self.log_dir.set_aside(&found.partition)?;
-                }
+                None => self.set_aside(&found.partition)?,
             }
         }
         let next = AtomicUsize::new(0);

@@ -126,7 +126,7 @@ pub(crate) struct Rig {
     pub(crate) disk: GateDisk,
     pub(crate) partition: Arc<Partition>,
     flusher: Flusher,
-    _log_dir: LogDir,
+    log_dir: LogDir,
     path: tempfile::TempDir,
 }
 
@@ -150,7 +150,13 @@ impl Rig {
             checkpoint_due: tokio::sync::Notify::new(),
         });
         let partition = Arc::new(Partition::new(topic, 0, id, 0, log, shared));
-        Rig { disk, partition, flusher, _log_dir: log_dir, path }
+        Rig { disk, partition, flusher, log_dir, path }
+    }
+
+    /// As when its topic is deleted.
+    pub(crate) fn delete(&self) {
+        self.partition.abandon();
+        self.log_dir.delete_log(&self.partition.log).unwrap();
     }
 
     /// The file with its records.

@@ -23,6 +23,8 @@ pub(crate) enum Slot {
     Pending(PendingAnswer),
 }
 
+/// Requests of one connection that may wait for their answers at the same time.
+const IN_FLIGHT_MAX: usize = 16;
 /// How many chunks go into one system call; Linux takes 1024.
 const MAX_SLICES: usize = 64;
 /// So many bytes leave before the next request begins, however many of those have come.
@@ -45,18 +47,13 @@ impl<W: Sink> Answers<W> {
         Answers { stream, patience, queue: VecDeque::new(), out: Chunks::default(), deadline: None }
     }
 
-    /// Requests that are not answered yet.
-    pub(crate) fn waiting(&self) -> usize {
-        self.queue.len()
+    /// Whether one more request may begin. What cannot leave, because the peer does not read, grows no further.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.len() < IN_FLIGHT_MAX && !self.out.is_full()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.out.chunks.is_empty()
-    }
-
-    /// Whether what is ready should leave before more is added to it.
-    pub(crate) fn is_full(&self) -> bool {
-        self.out.is_full()
     }
 
     /// Adds the answer to the request that came last.
@@ -87,8 +84,12 @@ impl<W: Sink> Answers<W> {
                     Err(_) => return Err(io::ErrorKind::TimedOut.into()),
                 }
             }
-            let Some(Slot::Pending(pending)) = self.queue.front_mut() else { return Ok(()) };
-            let answer = pending.await;
+            let answer = match self.queue.front_mut() {
+                Some(Slot::Pending(pending)) => pending.await,
+                // There was no room for it until now.
+                Some(Slot::Ready(_)) => continue,
+                None => return Ok(()),
+            };
             self.queue.pop_front();
             self.out.extend(answer);
         }
@@ -193,6 +194,42 @@ mod tests {
         let mut all = String::new();
         timeout(PATIENCE, theirs.read_to_string(&mut all)).await.unwrap().unwrap();
         assert_eq!(all, "first second third fourth");
+    }
+
+    #[tokio::test]
+    async fn answers_behind_a_long_one_leave_with_it() {
+        let (ours, mut theirs) = tokio::io::duplex(16 * MAX_BYTES);
+        let mut answers = Answers::new(ours, PATIENCE);
+        let long = Bytes::from(vec![0; MAX_BYTES]);
+        let late = vec![long.clone()];
+        answers.push(Slot::Pending(Box::pin(async move { late })));
+        answers.push(Slot::Ready(vec![long]));
+        answers.push(Slot::Ready(answer("last")));
+        answers.drive().await.unwrap();
+        assert!(answers.is_empty());
+        drop(answers);
+        let mut all = Vec::new();
+        timeout(PATIENCE, theirs.read_to_end(&mut all)).await.unwrap().unwrap();
+        assert!(all.len() == 2 * MAX_BYTES + 4 && all.ends_with(b"last"));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_begins_no_more_requests() {
+        let (ours, mut theirs) = tokio::io::duplex(1);
+        let mut answers = Answers::new(ours, PATIENCE);
+        let mut begun = 0;
+        while answers.has_room() {
+            answers.push(Slot::Ready(vec![Bytes::from(vec![0; 1000])]));
+            assert!(timeout(Duration::ZERO, answers.drive()).await.is_err());
+            begun += 1;
+            assert!(begun <= MAX_SLICES);
+        }
+        let read = async move { while theirs.read_u8().await.is_ok() {} };
+        let reading = tokio::spawn(read);
+        timeout(PATIENCE, answers.drive()).await.unwrap().unwrap();
+        assert!(answers.has_room());
+        drop(answers);
+        reading.await.unwrap();
     }
 
     #[tokio::test]

@@ -10,12 +10,13 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use protocol::Uuid;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::answers::{Answers, Slot};
@@ -26,9 +27,8 @@ use crate::broker::Broker;
 use crate::config::Listener;
 use crate::dispatch::{self, Step};
 use crate::metrics::ClientLatency;
+use crate::quota::Mute;
 
-/// Requests of one connection that may wait for their answers at the same time.
-const IN_FLIGHT_MAX: usize = 16;
 /// After the peer has closed its side, how long its last answers may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -44,6 +44,18 @@ pub(crate) struct ConnectionInfo {
     pub(crate) client_id: OnceLock<Arc<str>>,
     /// Where its produce requests are timed, from the first one on.
     pub(crate) producer: OnceLock<Arc<ClientLatency>>,
+    /// Until when it was told to be silent.
+    pub(crate) mute: Mute,
+    /// As whom it came first to ask what to measure of itself, or to push it (KIP-714).
+    client_instance_id: OnceLock<Uuid>,
+}
+
+impl ConnectionInfo {
+    /// The client asks for subscriptions or pushes metrics. It is forgotten when this connection ends.
+    pub(crate) fn pushes_as(&self, client_instance_id: Uuid) {
+        // Behind a proxy there may be several; the others are forgotten when they are silent for long.
+        let _ = self.client_instance_id.set(client_instance_id);
+    }
 }
 
 /// Serves one connection until either side is done with it, or `stop` changes.
@@ -57,8 +69,16 @@ pub(crate) async fn serve(
     let Ok(local) = stream.local_addr() else { return };
     // Answers are written whole, so waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
-    let (software, client_id, producer) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-    let info = Arc::new(ConnectionInfo { peer, local, listener, software, client_id, producer });
+    let info = Arc::new(ConnectionInfo {
+        peer,
+        local,
+        listener,
+        software: OnceLock::new(),
+        client_id: OnceLock::new(),
+        producer: OnceLock::new(),
+        mute: Mute::default(),
+        client_instance_id: OnceLock::new(),
+    });
 
     let (read_half, mut write_half) = stream.into_split();
     let limit = broker.config().socket_request_max_bytes;
@@ -88,6 +108,9 @@ pub(crate) async fn serve(
         Ok(()) => timeout(DRAIN_TIMEOUT, answers.drive()).await.unwrap_or(Ok(())),
         failed => failed,
     };
+    if let Some(id) = info.client_instance_id.get() {
+        broker.telemetry().disconnected(*id);
+    }
     if drained.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
         warn!(client = %peer, listener = %info.listener.name, "connection closed: the client asked and did not read the answer for connections.max.idle.ms");
     }
@@ -102,8 +125,9 @@ async fn serve_requests(
 ) -> io::Result<()> {
     let idle = broker.config().connections_max_idle;
     loop {
-        let may_begin = answers.waiting() < IN_FLIGHT_MAX;
-        let arrived = if may_begin && !answers.is_full() { frames.arrived() } else { None };
+        let muted = info.mute.end(broker.clock());
+        let may_begin = muted.is_none() && answers.has_room();
+        let arrived = if may_begin { frames.arrived() } else { None };
         let frame = match arrived {
             Some(frame) => {
                 // Somebody woken by the request before this one must not wait for what this one does.
@@ -117,10 +141,16 @@ async fn serve_requests(
                         driven?;
                         continue;
                     }
-                    frame = frames.next(idle), if may_begin => frame,
+                    frame = next(frames, idle, muted), if may_begin || muted.is_some() => frame,
                 };
                 match frame {
-                    Ok(frame) => frame,
+                    Ok(Some(frame)) => {
+                        if info.mute.end(broker.clock()).is_some() {
+                            Box::pin(hold(broker, info, answers)).await?;
+                        }
+                        frame
+                    }
+                    Ok(None) => continue,
                     // Somebody who waits for an answer is not idle.
                     Err(ReadError::Idle { inside: false }) if !answers.is_empty() => continue,
                     Err(error) => {
@@ -137,6 +167,27 @@ async fn serve_requests(
             Step::Close => return Ok(()),
         }
     }
+}
+
+/// The next request. Of one whose client was told to be silent nothing is read until then, and that is no idleness:
+/// `None` when that is over.
+async fn next(frames: &mut FrameReader, idle: Duration, muted: Option<Instant>) -> Result<Option<Frame>, ReadError> {
+    match muted {
+        None => frames.next(idle).await.map(Some),
+        Some(end) => Box::pin(frames.pause(end)).await.map(|()| None),
+    }
+}
+
+/// A request that came before the answer which told its client to be silent begins after that.
+async fn hold(broker: &Broker, info: &ConnectionInfo, answers: &mut Answers<OwnedWriteHalf>) -> io::Result<()> {
+    while let Some(end) = info.mute.end(broker.clock()) {
+        tokio::select! {
+            biased;
+            driven = answers.drive(), if !answers.is_empty() => driven?,
+            () = sleep_until(end) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Starts a request. Earlier ones are answered meanwhile, when that takes time.

@@ -7,7 +7,7 @@
 //! they are.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::memory::{ByteBudget, BytePermit};
 
@@ -41,6 +41,8 @@ thread_local! {
 /// One request: the bytes after the length, and the budget they occupy.
 pub(crate) struct Frame {
     pub(crate) bytes: Bytes,
+    /// What keeping any part of it keeps: the buffer that it lies in.
+    pub(crate) buffer_bytes: usize,
     /// Given back when the request has been handled.
     pub(crate) permit: Option<BytePermit>,
 }
@@ -72,6 +74,8 @@ pub(crate) struct FrameReader {
     buffer: BytesMut,
     /// Whether the buffer is cut from a thread's block.
     in_block: bool,
+    /// What was allocated for the buffer, with what has been cut from it.
+    buffer_bytes: usize,
     budget: Arc<ByteBudget>,
     limit: usize,
     permit: Option<BytePermit>,
@@ -82,7 +86,16 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     /// `limit` is `socket.request.max.bytes`.
     pub(crate) fn new(stream: OwnedReadHalf, budget: Arc<ByteBudget>, limit: usize) -> FrameReader {
-        FrameReader { stream, buffer: BytesMut::new(), in_block: false, budget, limit, permit: None, last_bytes: 0 }
+        FrameReader {
+            stream,
+            buffer: BytesMut::new(),
+            in_block: false,
+            buffer_bytes: 0,
+            budget,
+            limit,
+            permit: None,
+            last_bytes: 0,
+        }
     }
 
     /// Waits for the first four bytes of the connection, and leaves them where they are.
@@ -109,6 +122,19 @@ impl FrameReader {
         Ok(self.cut(size))
     }
 
+    /// Reads nothing until `end`, unless the peer closes and has left nothing to read.
+    pub(crate) async fn pause(&mut self, end: Instant) -> Result<(), ReadError> {
+        let has_ended = async {
+            // What it has sent is read later, whether or not it is still there then.
+            let left = if self.buffer.is_empty() { self.stream.peek(&mut [0]).await } else { Ok(1) };
+            if left.map_err(ReadError::Io)? > 0 {
+                pending::<()>().await;
+            }
+            Err(ReadError::Closed)
+        };
+        timeout_at(end, has_ended).await.unwrap_or(Ok(()))
+    }
+
     /// The next frame, if it has arrived whole already.
     pub(crate) fn arrived(&mut self) -> Option<Frame> {
         if self.buffer.len() < 4 {
@@ -121,11 +147,11 @@ impl FrameReader {
     fn cut(&mut self, size: usize) -> Frame {
         self.last_bytes = 4 + size;
         self.buffer.advance(4);
-        let bytes = self.buffer.split_to(size).freeze();
+        let (bytes, buffer_bytes) = (self.buffer.split_to(size).freeze(), self.buffer_bytes);
         if self.buffer.is_empty() {
             self.let_go();
         }
-        Frame { bytes, permit: self.permit.take() }
+        Frame { bytes, buffer_bytes, permit: self.permit.take() }
     }
 
     fn announced(&self) -> Result<usize, ReadError> {
@@ -155,16 +181,12 @@ impl FrameReader {
     }
 
     fn hold(&mut self, target: usize) {
-        if self.in_block {
-            // What is longer gets a buffer of its own, which storage can keep without a copy.
-            let mut own = BytesMut::with_capacity(target);
-            own.extend_from_slice(&self.buffer);
-            self.buffer.clear();
-            self.let_go();
-            self.buffer = own;
-        } else {
-            self.buffer.reserve(target - self.buffer.len());
-        }
+        // Never the rest of a buffer that others cut frames from: what is longer than a block can be kept without a copy.
+        let mut own = BytesMut::with_capacity(target);
+        own.extend_from_slice(&self.buffer);
+        self.buffer.clear();
+        self.let_go();
+        (self.buffer, self.buffer_bytes) = (own, target);
     }
 
     async fn fill(&mut self, patience: Duration, inside: bool) -> Result<(), ReadError> {
@@ -208,7 +230,7 @@ impl FrameReader {
             block = BytesMut::with_capacity(BLOCK_BYTES);
         }
         block.extend_from_slice(&self.buffer);
-        (self.buffer, self.in_block) = (block, true);
+        (self.buffer, self.in_block, self.buffer_bytes) = (block, true, BLOCK_BYTES);
     }
 
     /// Holds no buffer any more; its bytes have been taken.
@@ -216,6 +238,62 @@ impl FrameReader {
         let rest = std::mem::take(&mut self.buffer);
         if std::mem::take(&mut self.in_block) {
             BLOCK.set(rest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Frames of these sizes, all of them sent before the first is read.
+    async fn read_back(sizes: &[usize]) -> Vec<Frame> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut sent = Vec::new();
+        for size in sizes {
+            sent.extend_from_slice(&i32::try_from(*size).unwrap().to_be_bytes());
+            sent.resize(sent.len() + size, 7);
+        }
+        let sending = tokio::spawn(async move { client.write_all(&sent).await });
+        let budget = ByteBudget::new(64 << 20);
+        let mut frames = FrameReader::new(stream.into_split().0, budget, 64 << 20);
+        let mut read = Vec::new();
+        for size in sizes {
+            let frame = frames.next(PATIENCE).await.unwrap();
+            assert_eq!(frame.bytes.len(), *size);
+            read.push(frame);
+        }
+        sending.await.unwrap().unwrap();
+        read
+    }
+
+    #[tokio::test]
+    async fn a_frame_tells_what_it_keeps() {
+        const LARGE: usize = 1 << 20;
+        let frames = read_back(&[LARGE, 5_000, LARGE, 100]).await;
+        for frame in frames {
+            let Frame { bytes, buffer_bytes, .. } = frame;
+            assert!(buffer_bytes >= bytes.len());
+            // The capacity of the rest of its buffer, when nobody else holds it, is what shows.
+            if let Ok(alone) = bytes.try_into_mut() {
+                assert!(buffer_bytes >= alone.capacity(), "{buffer_bytes} told, {} kept", alone.capacity());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_like_the_one_before_has_a_buffer_of_its_own() {
+        let frames = read_back(&[60_000; 5]).await;
+        for frame in frames.into_iter().skip(1) {
+            assert!(frame.buffer_bytes < 2 * 60_000, "{}", frame.buffer_bytes);
+            assert!(frame.bytes.try_into_mut().is_ok(), "somebody else holds its buffer");
         }
     }
 }

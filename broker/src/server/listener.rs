@@ -28,14 +28,21 @@ const KEEPALIVE: Duration = Duration::from_secs(120);
 pub(crate) struct ConnectionTraffic {
     pub(crate) accepted: Counter,
     pub(crate) refused: Counter,
+    /// Those whose address opened too many.
+    pub(crate) throttled: Counter,
     /// Those that spoke TLS to a plaintext port.
     pub(crate) tls: Counter,
     /// Those that spoke HTTP.
     pub(crate) http: Counter,
 }
 
-pub(crate) static TRAFFIC: ConnectionTraffic =
-    ConnectionTraffic { accepted: Counter::new(), refused: Counter::new(), tls: Counter::new(), http: Counter::new() };
+pub(crate) static TRAFFIC: ConnectionTraffic = ConnectionTraffic {
+    accepted: Counter::new(),
+    refused: Counter::new(),
+    throttled: Counter::new(),
+    tls: Counter::new(),
+    http: Counter::new(),
+};
 
 /// A listener that holds its port.
 pub(crate) struct BoundListener {
@@ -92,6 +99,17 @@ pub(crate) async fn serve(broker: Arc<Broker>, bound: BoundListener, mut stop: w
             warn!(client = %peer, "connection refused: max.connections or max.connections.per.ip is reached");
             continue;
         };
+        if let Some(pause) = broker.quotas().connected(peer.ip(), broker.clock().now().monotonic_ms) {
+            TRAFFIC.throttled.add(1);
+            let ms = pause.as_millis() as u64;
+            warn!(client = %peer, ms, "connection refused: its address opens more than its quota connection_creation_rate");
+            // Closed at once, it would be opened again at once. It keeps its place meanwhile, so they have a bound.
+            tokio::spawn(async move {
+                tokio::time::sleep(pause).await;
+                drop((stream, place));
+            });
+            continue;
+        }
         TRAFFIC.accepted.add(1);
         let socket = socket2::SockRef::from(&stream);
         let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));

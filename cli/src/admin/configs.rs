@@ -1,10 +1,11 @@
-//! Settings of topics, brokers and groups: read and changed.
+//! Settings of topics, brokers, groups and subscriptions to clients' metrics: read and changed.
 
 use client::{ClientError, Cluster, Connection};
 use protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResult};
 use protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use protocol::messages::list_config_resources::ListConfigResourcesRequest;
 use std::sync::Arc;
 
 /// Where a value comes from, as DescribeConfigs numbers it.
@@ -68,6 +69,17 @@ pub(crate) async fn describe(cluster: &Cluster, kind: Kind, name: &str) -> Resul
     ClientError::check(what, result.error_code, result.error_message.take())?;
     result.configs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(result)
+}
+
+/// The names of those that have settings.
+///
+/// # Errors
+/// The broker's.
+pub(crate) async fn list(cluster: &Cluster, kind: Kind) -> Result<Vec<String>, ClientError> {
+    let request = ListConfigResourcesRequest { resource_types: vec![kind.on_wire()] };
+    let answer = cluster.any().await?.send(&request).await?;
+    ClientError::check(format!("the names of all {kind:?}"), answer.error_code, None)?;
+    Ok(answer.config_resources.into_iter().map(|resource| resource.resource_name).collect())
 }
 
 /// Changes settings of one resource, all or none; with `validate_only` the broker only says whether it would.

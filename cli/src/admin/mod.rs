@@ -9,6 +9,7 @@ pub(crate) mod groups;
 pub(crate) mod nodes;
 pub(crate) mod offsets;
 pub(crate) mod quorum;
+pub(crate) mod quotas;
 pub(crate) mod reassignments;
 pub(crate) mod records;
 pub(crate) mod topics;

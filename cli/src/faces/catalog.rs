@@ -1,10 +1,10 @@
 //! The table of the faces.
 
 use super::{
-    Face, Work, broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups,
-    consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, leader_election, log_dirs,
-    metadata_quorum, producer_perf_test, reassign_partitions, server_start, storage, topics, verifiable_consumer,
-    verifiable_producer,
+    Face, Work, broker_api_versions, client_metrics, cluster, configs, console_consumer, console_producer,
+    consumer_groups, consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, leader_election,
+    log_dirs, metadata_quorum, producer_perf_test, reassign_partitions, server_start, storage, topics,
+    verifiable_consumer, verifiable_producer,
 };
 
 /// A tool of Kafka's that is not here. `instead` says what does its work, so that a script that calls it fails with a cure.
@@ -44,7 +44,12 @@ pub(crate) static FACES: &[Face] = &[
         flags: broker_api_versions::FLAGS,
         work: Work::Online(|parsed| Box::pin(broker_api_versions::run(parsed))),
     },
-    absent("kafka-client-metrics", "brokers take no metrics of clients yet"),
+    Face {
+        name: "kafka-client-metrics",
+        purpose: "which of their own metrics clients shall push to the broker",
+        flags: client_metrics::FLAGS,
+        work: Work::Online(|parsed| Box::pin(client_metrics::run(parsed))),
+    },
     Face {
         name: "kafka-cluster",
         purpose: "the id of the cluster, and its brokers",

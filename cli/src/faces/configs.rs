@@ -7,7 +7,7 @@ use client::Cluster;
 use super::errors::exception;
 use super::flags::{Flag, Parsed, switch, value};
 use super::properties::{Properties, read_file};
-use super::{BOOTSTRAP_SERVER, COMMAND_CONFIG, connect, one_action};
+use super::{BOOTSTRAP_SERVER, COMMAND_CONFIG, connect, one_action, quotas};
 use crate::admin::configs::{self, Change, Kind, source};
 use crate::admin::{groups, nodes, topics};
 use crate::failure::{Failure, Outcome};
@@ -32,26 +32,29 @@ pub(crate) const FLAGS: &[Flag] = &[
     switch("alter", "Change settings"),
     switch("describe", "Show settings"),
     switch("all", "With --describe, those too that are not set for this one"),
-    value("entity-type", "type", "topics, brokers, broker-loggers, client-metrics or groups"),
-    value("entity-name", "name", "Topic, broker id or group"),
-    switch("entity-default", "What holds for all brokers"),
+    value("entity-type", "type", "topics, brokers, broker-loggers, users, clients, ips, client-metrics or groups"),
+    value("entity-name", "name", "Topic, broker id, user, client id, address or group"),
+    switch("entity-default", "What holds for all brokers, or all others"),
     value("add-config", "k=v,k=[v,v]", "Settings to make"),
     value("add-config-file", "file", "Settings to make, as properties"),
     value("delete-config", "k,k", "Settings to take back"),
     switch("force", "No effect: nothing is asked"),
     value("topic", "name", "This topic"),
-    value("client", "id", "Quotas of this client; not possible yet"),
-    switch("client-defaults", "Quotas of all clients; not possible yet"),
-    value("user", "name", "Quotas and credentials of this user; not possible yet"),
-    switch("user-defaults", "Quotas of all users; not possible yet"),
+    value("client", "id", "Quotas of this client"),
+    switch("client-defaults", "Quotas of all clients"),
+    value("user", "name", "Quotas of this user"),
+    switch("user-defaults", "Quotas of all users"),
     value("broker", "id", "This broker"),
     switch("broker-defaults", "All brokers"),
     value("broker-logger", "id", "The log levels of this broker"),
-    value("ip", "address", "Quotas of this address; not possible yet"),
-    switch("ip-defaults", "Quotas of all addresses; not possible yet"),
+    value("ip", "address", "Quotas of this address"),
+    switch("ip-defaults", "Quotas of all addresses"),
     value("client-metrics", "name", "This subscription to clients' metrics"),
     value("group", "name", "This group"),
 ];
+
+/// A kind of entity as `--entity-type` calls it, what it is unless it has quotas, and its name; empty for the default.
+pub(super) type Chosen<'a> = (&'static str, Option<Kind>, Option<&'a str>);
 
 /// What is described or changed.
 struct Entity<'a> {
@@ -64,7 +67,11 @@ struct Entity<'a> {
 
 pub(crate) async fn run(parsed: &Parsed) -> Outcome {
     let action = one_action(parsed, &["alter", "describe"], "--describe, --alter")?;
-    let entity = entity(parsed)?;
+    let chosen = chosen(parsed)?;
+    if quotas::are_of(&chosen) {
+        return explain(of_quotas(parsed, &chosen, action == "alter").await);
+    }
+    let entity = entity(&chosen)?;
     if action == "describe" {
         parsed.excludes("describe", &["add-config", "add-config-file", "delete-config"])?;
         let cluster = connect(parsed).await?;
@@ -82,6 +89,16 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
     let changes = changes(parsed)?;
     let cluster = connect(parsed).await?;
     explain(alter(&cluster, &entity, name, changes).await)
+}
+
+async fn of_quotas(parsed: &Parsed, chosen: &[Chosen<'_>], is_alter: bool) -> Outcome {
+    quotas::check(chosen, is_alter)?;
+    if is_alter {
+        let changes = changes(parsed)?;
+        return quotas::alter(&connect(parsed).await?, chosen, changes).await;
+    }
+    parsed.excludes("describe", &["add-config", "add-config-file", "delete-config"])?;
+    quotas::describe(&connect(parsed).await?, chosen).await
 }
 
 /// As Kafka, which says what it was doing when a broker refused.
@@ -104,17 +121,18 @@ fn arguments() -> String {
     words.join(" ")
 }
 
-fn entity(parsed: &Parsed) -> Result<Entity<'_>, Failure> {
+fn chosen(parsed: &Parsed) -> Result<Vec<Chosen<'_>>, Failure> {
     let input = |text: &str| Failure::Input(text.into());
     let written: Vec<&str> = parsed.values("entity-type").collect();
-    let mut chosen: Vec<(&'static str, Option<Kind>, Option<&str>)> = Vec::new();
+    let (mut chosen, mut of_all_others): (Vec<Chosen<'_>>, Vec<Chosen<'_>>) = (Vec::new(), Vec::new());
     for (kinds, flag, defaults, kind) in ENTITIES {
         if parsed.has(flag) {
             chosen.push((kinds, kind, parsed.value(flag)?));
         } else if !defaults.is_empty() && parsed.has(defaults) {
-            chosen.push((kinds, kind, Some("")));
+            of_all_others.push((kinds, kind, Some("")));
         }
     }
+    chosen.append(&mut of_all_others);
     if let Some((kinds, ..)) = chosen.iter().find(|(kinds, ..)| written.contains(kinds)) {
         return Err(Failure::Input(format!("Duplicate entity type(s) specified: {kinds}")));
     }
@@ -122,29 +140,38 @@ fn entity(parsed: &Parsed) -> Result<Entity<'_>, Failure> {
     if is_long && !chosen.is_empty() {
         return Err(input("--entity-{type,name,default} should not be used in conjunction with specific entity flags"));
     }
-    for kinds in written {
-        let Some((kinds, _, _, kind)) = ENTITIES.into_iter().find(|entity| entity.0 == kinds) else {
+    let names: Vec<_> = parsed.in_order(&["entity-name", "entity-default"]).collect();
+    for (place, kinds) in written.iter().enumerate() {
+        let Some((kinds, _, _, kind)) = ENTITIES.into_iter().find(|entity| entity.0 == *kinds) else {
             let known = ENTITIES.map(|entity| entity.0).join(", ");
             return Err(Failure::Input(format!(
                 "Invalid entity type {kinds}, the entity type must be one of {known} with a --bootstrap-server or \
                  --bootstrap-controller argument"
             )));
         };
-        let name = if parsed.has("entity-default") { Some("") } else { parsed.value("entity-name")? };
+        let name = match written.len() {
+            1 if parsed.has("entity-default") => Some(""),
+            1 => parsed.value("entity-name")?,
+            // The first name is that of the first type.
+            _ => names.get(place).map(|name| name.unwrap_or_default()),
+        };
         chosen.push((kinds, kind, name));
     }
-    let (kinds, kind, name) = match chosen[..] {
-        [] => return Err(input("At least one entity type must be specified")),
-        [one] => one,
-        _ => return Err(input("Only 'users' and 'clients' entity types may be specified together")),
-    };
+    if chosen.is_empty() {
+        return Err(input("At least one entity type must be specified"));
+    }
+    if chosen.len() > 1 && !quotas::are_of(&chosen) {
+        return Err(input("Only 'users' and 'clients' entity types may be specified together"));
+    }
     if !parsed.has("bootstrap-server") {
         return Err(input("Either --bootstrap-server or --bootstrap-controller must be specified."));
     }
-    let Some(kind) = kind else {
-        return Err(Failure::Input(format!(
-            "{kinds}: quotas and credentials are not possible yet; COMPAT.md lists what is"
-        )));
+    Ok(chosen)
+}
+
+fn entity<'a>(chosen: &[Chosen<'a>]) -> Result<Entity<'a>, Failure> {
+    let [(kinds, Some(kind), name)] = chosen[..] else {
+        return Err(Failure::Input("Only 'users' and 'clients' entity types may be specified together".into()));
     };
     let is_broker = matches!(kind, Kind::Broker | Kind::BrokerLogger);
     if let Some(name) = name.filter(|name| is_broker && !name.is_empty() && name.parse::<i32>().is_err()) {
@@ -240,7 +267,7 @@ async fn describe(cluster: &Cluster, entity: &Entity<'_>, all: bool) -> Outcome 
             brokers.iter().map(|broker| broker.broker_id.to_string()).chain([String::new()]).collect()
         }
         (None, Kind::Group) => groups::list(cluster).await?.into_iter().map(|group| group.group_id).collect(),
-        (None, Kind::ClientMetrics) => Vec::new(),
+        (None, Kind::ClientMetrics) => configs::list(cluster, Kind::ClientMetrics).await?,
     };
     if let (Kind::Topic, Some(name)) = (entity.kind, entity.name)
         && !topics::list(cluster).await?.iter().any(|topic| topic.name == name)

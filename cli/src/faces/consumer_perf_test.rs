@@ -11,6 +11,7 @@ use super::properties::Properties;
 use super::{BOOTSTRAP_SERVER, pattern::Pattern};
 use crate::admin::topics;
 use crate::clock::now_ms;
+use crate::consume::leave;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
 
@@ -78,7 +79,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
             let mut source = Source::InGroup(Box::new(GroupConsumer::new(&cluster, config)));
             let measured = measure(&mut source, count, wait, details).await?;
             if let Source::InGroup(consumer) = source {
-                consumer.leave().await?;
+                leave(*consumer).await?;
             }
             measured
         }

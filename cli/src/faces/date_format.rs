@@ -2,6 +2,9 @@
 
 use crate::failure::Failure;
 
+/// A letter may stand there so often: far more than any number has digits.
+const WIDTH_MAX: usize = 100;
+
 /// A pattern that is understood.
 pub(super) struct DateFormat(Vec<Part>);
 
@@ -13,7 +16,7 @@ enum Part {
 
 impl DateFormat {
     /// # Errors
-    /// When the pattern has letters that are not understood here.
+    /// When the pattern has letters that are not understood here, or one of them too often.
     pub(super) fn new(pattern: &str) -> Result<DateFormat, Failure> {
         let mut parts = Vec::new();
         let mut characters = pattern.chars().peekable();
@@ -31,6 +34,11 @@ impl DateFormat {
                     }
                     if character == 'M' && width > 2 {
                         return Err(unknown(pattern, "MMM"));
+                    }
+                    if width > WIDTH_MAX {
+                        return Err(Failure::Input(format!(
+                            "--date-format: {character} stands there {width} times in a row, at most {WIDTH_MAX} are possible"
+                        )));
                     }
                     parts.push(Part::Field(character, width));
                 }
@@ -103,5 +111,13 @@ mod tests {
         assert_eq!(written(usual, 1_735_689_599_999), "2024-12-31 23:59:59:999");
         assert_eq!(written("yy/M/d 'at' H''mm", 951_827_415_500), "00/2/29 at 12'30");
         assert!(DateFormat::new("EEE").is_err() && DateFormat::new("MMM").is_err());
+    }
+
+    #[test]
+    fn what_is_absurd_is_written_or_refused() {
+        assert_eq!(written("y-M-d", i64::MAX), "292278994-8-17");
+        assert!(written("yyyy-MM-dd HH:mm:ss:SSS", i64::MIN).starts_with('-'));
+        assert_eq!(written(&"S".repeat(100), 1).len(), 100);
+        assert!(DateFormat::new(&"y".repeat(70_000)).is_err());
     }
 }

@@ -157,6 +157,11 @@ impl Parsed {
         self.found.iter().filter(move |(found, _)| *found == name).filter_map(|(_, value)| value.as_deref())
     }
 
+    /// The values of several flags, as they were given; none where a flag has none.
+    pub(crate) fn in_order<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = Option<&'a str>> {
+        self.found.iter().filter(|(found, _)| names.contains(found)).map(|(_, value)| value.as_deref())
+    }
+
     /// The value of a flag that has to be there.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 mod broker_api_versions;
 mod catalog;
+mod client_metrics;
 mod cluster;
 mod configs;
 mod console_consumer;
@@ -28,8 +29,10 @@ mod metadata_quorum;
 mod pattern;
 mod perf_latency;
 mod perf_payload;
+mod perf_writer;
 mod producer_perf_test;
 mod properties;
+mod quotas;
 mod reassign_partitions;
 mod record_format;
 mod record_json;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use client::{Acks, OutgoingRecord, Producer};
-use protocol::records::Codec;
+use client::OutgoingRecord;
 use tokio::time::{Instant, sleep_until};
 
 use super::connect_with;
 use super::flags::{Flag, Parsed, switch, value};
 use super::perf_latency::Latencies;
 use super::perf_payload::{Payload, say_warmup, warmup};
+use super::perf_writer::Writer;
 use super::properties::Properties;
 use crate::clock::now_ms;
 use crate::failure::{Failure, Outcome};
@@ -29,11 +29,10 @@ pub(crate) const FLAGS: &[Flag] = &[
     value("reporting-interval", "ms", "How often to say how it goes"),
     value("warmup-records", "n", "Of the records, so many come before what is reported as the steady state"),
     switch("print-metrics", "Not possible: the broker's /metrics has what there is"),
-    value("transactional-id", "id", "Not possible yet"),
-    value("transaction-duration-ms", "ms", "Not possible yet"),
+    value("transactional-id", "id", "Write transactions, as this producer"),
+    value("transaction-duration-ms", "ms", "Commit a transaction when it has lasted so long; 3000, without it"),
 ];
 
-const NOT_YET: [&str; 3] = ["print-metrics", "transactional-id", "transaction-duration-ms"];
 /// Bytes and records of a batch, as Kafka's producer has them by default.
 const BATCH_BYTES: usize = 16 << 10;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
@@ -52,8 +51,8 @@ struct Load {
 }
 
 pub(crate) async fn run(parsed: &Parsed) -> Outcome {
-    if let Some(flag) = NOT_YET.iter().find(|flag| parsed.has(flag)) {
-        return Err(Failure::Input(format!("--{flag} is not possible yet; COMPAT.md lists what is")));
+    if parsed.has("print-metrics") {
+        return Err(Failure::Input("--print-metrics is not possible; COMPAT.md lists what is".into()));
     }
     let topic_name = parsed.required("topic")?;
     let load = load(parsed)?;
@@ -64,12 +63,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
     let missing =
         || Failure::Usage("error: --bootstrap-server, or bootstrap.servers among the settings, is needed".into());
     let cluster = connect_with(&bootstrap.ok_or_else(missing)?, &mut settings).await?;
-    let mut producer = match settings.take("acks").as_deref() {
-        None | Some("all" | "-1") => Producer::idempotent(&cluster, codec(&mut settings)?).await?,
-        Some("1") => Producer::new(&cluster, Acks::Leader, codec(&mut settings)?),
-        Some("0") => Producer::new(&cluster, Acks::None, codec(&mut settings)?),
-        Some(other) => return Err(Failure::Usage(format!("acks={other}: all, 1 or 0"))),
-    };
+    let mut writer = Writer::new(&cluster, parsed, &mut settings).await?;
     let batch_bytes = batch_bytes(&mut settings)?;
     settings.mention_unused("kafka-producer-perf-test");
     let topic = cluster.topic_or_create(topic_name).await?;
@@ -86,24 +80,19 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
         }
         let records = records(&load, written, count);
         let sent = Instant::now();
-        producer.send(topic_name, partition, &records).await?;
+        writer.send(topic_name, partition, &records).await?;
         written += count;
         partition = (partition + 1) % topic.partition_count().max(1);
         let bytes = records.iter().map(|record| record.value.as_ref().map_or(0, |value| value.len() as u64)).sum();
         report.add(Sent { records: count, bytes, took: sent.elapsed(), is_steady: written > load.warmup })?;
     }
+    writer.finish().await?;
     report.total()
 }
 
 /// A moment so many seconds later. Nobody sees one that is more than a year away.
 fn due(begun: Instant, seconds: f64) -> Instant {
     begun + Duration::from_secs_f64(seconds.min(SECONDS_MAX))
-}
-
-fn codec(settings: &mut Properties) -> Result<Codec, Failure> {
-    let name = settings.take("compression.type").unwrap_or_else(|| "none".into());
-    Codec::from_name(&name)
-        .ok_or_else(|| Failure::Usage(format!("compression.type={name}: none, gzip, snappy, lz4 or zstd")))
 }
 
 fn batch_bytes(settings: &mut Properties) -> Result<usize, Failure> {

@@ -1,18 +1,16 @@
 //! `kafka-verifiable-consumer`: a member of a group that says everything that happens to it, in lines of JSON.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::time::Duration;
 
 use client::{Assignor, FetchedRecord, GroupConfig, GroupConsumer, GroupEvent, StartOffset, TopicPartition};
 use serde::Serialize;
-use tokio::time::timeout;
 
 use super::flags::{Flag, Parsed, switch, value};
 use super::properties::Properties;
 use super::verifiable_events::{Event, argument_error, number, say_event};
 use super::{BOOTSTRAP_SERVER, connect_with, errors};
-use crate::consume::LEAVE_TIMEOUT;
+use crate::consume::leave;
 use crate::failure::{Failure, Outcome};
 use crate::interrupts::Interrupts;
 
@@ -128,7 +126,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
     if !held.is_empty() {
         say_event("partitions_revoked", Partitions { partitions: &held })?;
     }
-    let left = timeout(LEAVE_TIMEOUT, consumer.leave()).await;
+    let left = leave(consumer).await;
     say_event("shutdown_complete", Event {})?;
     let Some(read) = read else { return Ok(()) };
     say_event("shutdown_requested", Event {})?;
@@ -139,8 +137,7 @@ pub(crate) async fn run(parsed: &Parsed) -> Outcome {
             Ok(())
         }
         (Err(failure), _) => Err(failure),
-        (Ok(()), Ok(left)) => Ok(left?),
-        (Ok(()), Err(_)) => Err(io::Error::other("the group's coordinator does not answer").into()),
+        (Ok(()), left) => left,
     }
 }
 

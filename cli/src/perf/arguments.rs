@@ -36,6 +36,8 @@ pub(crate) enum PerfVerb {
     Run(PerfRunArgs),
     /// Measure how long a consumer group takes to settle: all members at once, one more, one less
     Rebalance(PerfRebalanceArgs),
+    /// Write transactions, and measure how many are committed and how long each takes from its begin to its commit
+    Transactions(PerfTransactionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +126,41 @@ pub(crate) struct PerfRebalanceArgs {
     /// How often members ask whether they have to join again: they cannot know sooner
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
     pub(crate) heartbeat: Duration,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PerfTransactionsArgs {
+    #[command(flatten)]
+    pub(crate) topic: TopicArgs,
+    /// What the transactional ids begin with; each producer's number follows [default: the topic's name]
+    #[arg(long, value_name = "ID")]
+    pub(crate) transactional_id: Option<String>,
+    /// Commit a transaction when it has so many records
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) transaction_records: u32,
+    /// Commit a transaction when it is so old
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "transaction_records")]
+    pub(crate) transaction_duration: Option<Duration>,
+    /// Records of each request; a producer waits for its answer before the next
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch_records: u32,
+    /// Size of each record's value
+    #[arg(short = 's', long, value_name = "BYTES", default_value = "1KiB", value_parser = bytes)]
+    pub(crate) record_size: usize,
+    /// none, gzip, snappy, lz4 or zstd
+    #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = codec)]
+    pub(crate) compression: Codec,
+    /// Producers that write at the same time, each with a connection and a transactional id of its own
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) producers: u32,
+    /// Measure for so long
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) duration: Duration,
+    /// Before, for so long, without counting
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub(crate) warmup: Duration,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -258,6 +295,7 @@ impl PerfVerb {
             PerfVerb::EndToEnd(args) => &args.write.common,
             PerfVerb::Run(args) => &args.common,
             PerfVerb::Rebalance(args) => &args.common,
+            PerfVerb::Transactions(args) => &args.common,
         }
     }
 }

@@ -7,6 +7,7 @@ mod progress;
 mod quantity;
 mod rebalance;
 mod report;
+mod transactions;
 
 use std::path::Path;
 
@@ -48,6 +49,7 @@ pub(crate) async fn run(bootstrap: &str, verb: &PerfVerb) -> Outcome {
         PerfVerb::Consume(args) => consume(bootstrap, args).await?,
         PerfVerb::Run(args) => run_file(bootstrap, args).await?,
         PerfVerb::Rebalance(args) => return rebalance::run(bootstrap, args).await,
+        PerfVerb::Transactions(args) => return transactions::run(bootstrap, args).await,
     };
     report::print(verb.common().output, &summary)?;
     report::verdict(&summary)
@@ -102,9 +104,17 @@ async fn consume(bootstrap: &str, args: &PerfConsumeArgs) -> Result<Summary, Fai
     let result = work.await;
     let reached = !matches!(result, Err(Failure::Client(client::ClientError::NoBroker { .. })));
     if is_ours && !args.topic.keep && reached {
-        load::delete_topics(bootstrap, &[topic]).await?;
+        let deleted = load::delete_topics(bootstrap, &[topic]).await.map_err(Failure::from);
+        return first_failure(result, deleted);
     }
     result
+}
+
+/// Of two failures the run's is told: the other often only follows from it.
+fn first_failure<T>(result: Result<T, Failure>, deleted: Outcome) -> Result<T, Failure> {
+    let value = result?;
+    deleted?;
+    Ok(value)
 }
 
 /// Writes as fast as the broker takes it, at next to no cost for the client.
@@ -162,4 +172,19 @@ fn name(given: Option<&str>) -> Result<String, Failure> {
 fn random_word() -> Result<String, Failure> {
     let number = getrandom::u32().map_err(|error| Failure::Input(format!("no random name: {error}")))?;
     Ok(format!("{number:08x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runs_failure_is_told_and_not_that_of_cleaning_up() {
+        let failure = |text: &str| Failure::Input(text.into());
+        let told = |result: Result<i32, Failure>| result.unwrap_err().to_string();
+        assert_eq!(told(first_failure(Err(failure("run")), Err(failure("deleting")))), "run");
+        assert_eq!(told(first_failure(Err(failure("run")), Ok(()))), "run");
+        assert_eq!(told(first_failure(Ok(1), Err(failure("deleting")))), "deleting");
+        assert!(matches!(first_failure(Ok(1), Ok(())), Ok(1)));
+    }
 }

@@ -74,7 +74,7 @@ fn text(summary: &Summary) -> String {
     text
 }
 
-fn latency(latency: &Latency, unit: &str) -> String {
+pub(super) fn latency(latency: &Latency, unit: &str) -> String {
     let Latency { mean, p50, p90, p99, p99_9, max, .. } = latency;
     format!("{unit}: mean {mean:.2}  p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p99_9:.2}  max {max:.2}")
 }

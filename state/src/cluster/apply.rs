@@ -30,6 +30,9 @@ impl Image {
             Command::AlterConfigs(alterations) => {
                 Applied::Items(alterations.iter().map(|alteration| self.alter_configs(alteration)).collect())
             }
+            Command::AlterClientQuotas(alterations) => {
+                Applied::Items(alterations.iter().map(|alteration| self.alter_quotas(alteration)).collect())
+            }
             Command::AllocateProducerIds { broker_id, broker_epoch, count } => {
                 Applied::ProducerIds(self.allocate_producer_ids(*broker_id, *broker_epoch, *count))
             }

@@ -10,6 +10,7 @@ use protocol::{ErrorCode, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::image::{ConfigResource, Listener};
+use super::quotas::QuotaAlteration;
 use super::serde_form;
 
 /// A change to the cluster.
@@ -46,6 +47,8 @@ pub enum Command {
         /// How many ids, at least 1.
         count: i32,
     },
+    /// New quotas, each entity on its own.
+    AlterClientQuotas(Vec<QuotaAlteration>),
 }
 
 /// What a broker says of itself at its start.
@@ -174,7 +177,7 @@ pub struct ProducerIdBlock {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Applied {
     /// One result per item, in the order of the command: CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs,
-    /// and ClusterCreated as its only item.
+    /// AlterClientQuotas, and ClusterCreated as its only item.
     Items(Vec<Result<(), Refusal>>),
     /// The epoch of the registration.
     BrokerEpoch(Result<i64, Refusal>),

@@ -8,6 +8,9 @@ use protocol::ErrorCode;
 use super::command::{ConfigAlteration, ConfigChange, ConfigOperation, Refusal};
 use super::image::{ConfigResource, Image};
 
+/// Subscriptions to what clients measure (KIP-714) that there may be: each client that asks is compared with all of them.
+pub const CLIENT_METRICS_MAX: usize = 256;
+
 impl Image {
     /// The overrides a resource would have after a change: what `validate_only` asks, and what the change itself does.
     ///
@@ -52,10 +55,21 @@ impl Image {
             ConfigResource::Group(id) if id.is_empty() => {
                 Err(Refusal::new(ErrorCode::INVALID_REQUEST, "A group id cannot be empty."))
             }
+            ConfigResource::ClientMetrics(name) if name.is_empty() => {
+                Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Subscription name can't be empty"))
+            }
+            ConfigResource::ClientMetrics(_)
+                if self.configs(resource).is_none() && self.client_metrics().count() >= CLIENT_METRICS_MAX =>
+            {
+                let message =
+                    format!("There are {CLIENT_METRICS_MAX} client metrics subscriptions already; delete others.");
+                Err(Refusal::new(ErrorCode::POLICY_VIOLATION, message))
+            }
             ConfigResource::Topic(_)
             | ConfigResource::Broker(_)
             | ConfigResource::DefaultBroker
-            | ConfigResource::Group(_) => Ok(()),
+            | ConfigResource::Group(_)
+            | ConfigResource::ClientMetrics(_) => Ok(()),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use protocol::Uuid;
 use serde::{Deserialize, Serialize};
 
+use super::quotas::{QuotaEntity, Quotas};
 use super::serde_form;
 use super::shared_map::SharedMap;
 
@@ -28,6 +29,7 @@ pub struct Image {
     pub(super) metric_names: SharedMap<Arc<str>, Arc<str>>,
     pub(super) partition_count: usize,
     pub(super) configs: SharedMap<ConfigResource, Configs>,
+    pub(super) quotas: SharedMap<QuotaEntity, Quotas>,
     pub(super) next_producer_id: i64,
 }
 
@@ -113,6 +115,16 @@ impl Image {
     /// Every resource that has overrides.
     pub fn all_configs(&self) -> impl Iterator<Item = (&ConfigResource, &Configs)> {
         self.configs.iter()
+    }
+
+    /// The subscriptions to what clients measure, with their settings, names ascending (KIP-714).
+    pub fn client_metrics(&self) -> impl Iterator<Item = (&str, &Configs)> {
+        self.configs.iter_from(&ConfigResource::ClientMetrics(String::new())).filter_map(|(resource, configs)| {
+            match resource {
+                ConfigResource::ClientMetrics(name) => Some((name.as_str(), configs)),
+                _ => None,
+            }
+        })
     }
 
     /// The first producer id that no block has claimed.
@@ -284,6 +296,8 @@ pub enum ConfigResource {
     DefaultBroker,
     /// One group (KIP-848).
     Group(String),
+    /// One subscription to what clients measure of themselves (KIP-714). The last in order, see [`Image::client_metrics`].
+    ClientMetrics(String),
 }
 
 impl fmt::Display for ConfigResource {
@@ -293,6 +307,7 @@ impl fmt::Display for ConfigResource {
             ConfigResource::Broker(id) => write!(f, "broker {id}"),
             ConfigResource::DefaultBroker => f.write_str("all brokers"),
             ConfigResource::Group(id) => write!(f, "group {id}"),
+            ConfigResource::ClientMetrics(name) => write!(f, "client metrics {name}"),
         }
     }
 }

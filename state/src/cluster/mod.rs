@@ -1,4 +1,4 @@
-//! What the cluster agrees on: brokers, topics, partitions, configs, producer ids.
+//! What the cluster agrees on: brokers, topics, partitions, configs, quotas, producer ids.
 //!
 //! An [`Image`] is the whole of it at one moment. A [`Command`] asks for a change; [`Image::apply`] checks its
 //! preconditions against the image it meets, so two proposals that were made at the same time cannot both win, and
@@ -15,6 +15,7 @@ mod command;
 mod configs;
 mod image;
 mod placement;
+mod quotas;
 mod record;
 mod serde_form;
 mod shared_map;
@@ -26,10 +27,12 @@ pub use command::{
     Applied, Command, ConfigAlteration, ConfigChange, ConfigOperation, MorePartitions, NewTopic, ProducerIdBlock,
     Refusal, RegisterBroker,
 };
+pub use configs::CLIENT_METRICS_MAX;
 pub use image::{
     BrokerRegistration, ConfigResource, Configs, Image, Listener, NO_LEADER, PartitionState, SecurityProtocol, Topic,
 };
 pub use placement::{PartitionCounts, TopicShape, check_replicas, place_more_partitions, place_topic};
+pub use quotas::{CLIENT_ID, IP, QUOTA_ENTITIES_MAX, QuotaAlteration, QuotaEntity, QuotaValue, Quotas, USER};
 pub use record::{InvalidRecord, Record};
 pub use topic_name::{MAX_TOPIC_NAME_LENGTH, check_topic_name, is_internal};
 pub use topics::MAX_PARTITIONS_PER_COMMAND;

@@ -6,6 +6,7 @@ use protocol::ErrorCode;
 
 use super::command::Refusal;
 use super::image::{BrokerRegistration, Image, Topic};
+use super::topic_name::is_internal;
 use super::topics::{MAX_PARTITIONS_PER_COMMAND, check_more_partitions, too_many_partitions};
 
 /// How large a topic shall be, as CreateTopics asks: counts of -1 mean the default (KIP-464), and assignments exclude
@@ -59,7 +60,7 @@ pub fn place_topic(
 
 /// The replicas of the partitions that a topic lacks to have `count`; `chosen` are the client's own, if it has any.
 ///
-/// Errors are those of Kafka's CreatePartitions (KIP-195).
+/// Errors are those of Kafka's CreatePartitions (KIP-195), and INVALID_PARTITIONS for the topics of coordinators.
 pub fn place_more_partitions(
     image: &Image,
     topic: &Topic,
@@ -68,6 +69,14 @@ pub fn place_more_partitions(
     seed: u64,
 ) -> Result<Vec<Vec<i32>>, Refusal> {
     check_more_partitions(topic, count)?;
+    if is_internal(&topic.name) {
+        let message = format!(
+            "'{}' stays as it was created: where a group or a transaction is kept follows from the number of its \
+             partitions, and nothing would be found again.",
+            topic.name
+        );
+        return Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, message));
+    }
     let existing = topic.partitions.len();
     let missing = usize::try_from(count).unwrap_or(0) - existing;
     if missing > MAX_PARTITIONS_PER_COMMAND {

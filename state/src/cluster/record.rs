@@ -10,6 +10,7 @@ use protocol::Uuid;
 use serde::{Deserialize, Serialize};
 
 use super::image::{BrokerRegistration, ConfigResource, Image, PartitionState, Topic};
+use super::quotas::{QuotaEntity, QuotaValue};
 use super::serde_form;
 
 /// One fact.
@@ -49,6 +50,13 @@ pub enum Record {
         /// Key to value.
         configs: BTreeMap<String, String>,
     },
+    /// The quotas of an entity.
+    ClientQuotas {
+        /// Whose.
+        entity: QuotaEntity,
+        /// Key to limit.
+        quotas: BTreeMap<String, QuotaValue>,
+    },
 }
 
 /// Records that no image could have written.
@@ -84,7 +92,10 @@ impl Image {
         let configs = self
             .all_configs()
             .map(|(resource, configs)| Record::Configs { resource: resource.clone(), configs: (**configs).clone() });
-        std::iter::once(cluster).chain(brokers).chain(topics).chain(configs)
+        let quotas = self
+            .all_quotas()
+            .map(|(entity, quotas)| Record::ClientQuotas { entity: entity.clone(), quotas: (**quotas).clone() });
+        std::iter::once(cluster).chain(brokers).chain(topics).chain(configs).chain(quotas)
     }
 
     /// Adds what a record says: an image is rebuilt by adding each of its records to an empty one.
@@ -116,6 +127,9 @@ impl Image {
             }
             Record::Configs { resource, configs } => {
                 self.configs.insert(resource, Arc::new(configs));
+            }
+            Record::ClientQuotas { entity, quotas } => {
+                self.quotas.insert(entity, Arc::new(quotas));
             }
         }
         Ok(())

@@ -28,6 +28,19 @@ pub(crate) mod uuids {
     }
 }
 
+/// As text, which is exact, and can say infinity.
+pub(crate) mod float {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 pub(crate) mod error_code {
     use protocol::ErrorCode;
     use serde::{Deserialize, Deserializer, Serializer};

@@ -94,7 +94,10 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     }
 
     /// Every entry from `key` on, that one included.
-    pub(crate) fn iter_from<Q: Ord + ?Sized>(&self, key: &Q) -> impl Iterator<Item = (&K, &V)>
+    pub(crate) fn iter_from<'a, Q: Ord + ?Sized>(
+        &'a self,
+        key: &Q,
+    ) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, Q, K, V>
     where
         K: Borrow<Q>,
     {

@@ -60,7 +60,7 @@ pub(super) fn commit_in_transaction(
     let entry = groups.get(&request.group_id);
     let checked = match entry {
         _ if request.group_id.is_empty() => Err(ErrorCode::INVALID_GROUP_ID),
-        Some(entry) => entry.validate_commit(&request.committer, true, true),
+        Some(entry) => entry.validate_commit(&request.committer, true, true).map_err(as_transactional),
         None if request.committer.generation_id >= 0 => Err(ErrorCode::ILLEGAL_GENERATION),
         None if !groups.has_room_for(&request.group_id, turn.config) => Err(ErrorCode::POLICY_VIOLATION),
         None => Ok(CommitRight::All),
@@ -73,7 +73,8 @@ pub(super) fn commit_in_transaction(
     let mut committed = entry.map_or(0, GroupEntry::offset_count);
     let mut pending = entry.map_or(0, |entry| entry.offsets.pending_len());
     store(request.topics, turn, |topic, partition, turn| {
-        right.check(entry.and_then(|entry| entry.topic_id(topic)), partition.partition_index)?;
+        let checked = right.check(entry.and_then(|entry| entry.topic_id(topic)), partition.partition_index);
+        checked.map_err(as_transactional)?;
         let value = value_of(topic, partition, None, turn)?;
         // Each transaction has a copy of its own, also of an offset that the group has already.
         let index = partition.partition_index;
@@ -88,6 +89,14 @@ pub(super) fn commit_in_transaction(
         turn.totals.offset_commits += 1;
         Ok(GroupRecord::TxnOffsetCommit { producer_id, producer_epoch, key, value: Some(value) })
     })
+}
+
+/// No version of TxnOffsetCommit knows STALE_MEMBER_EPOCH: a producer would give up for good, where it only has to abort.
+fn as_transactional(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::STALE_MEMBER_EPOCH => ErrorCode::ILLEGAL_GENERATION,
+        error => error,
+    }
 }
 
 fn fail_all(topics: Vec<CommitTopic>, error: ErrorCode) -> Vec<CommitTopicResult> {

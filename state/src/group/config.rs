@@ -23,6 +23,8 @@ pub struct GroupConfig {
     pub consumer_max_size: usize,
     /// `group.consumer.assignors`: which a member may wish for; the first is taken where nobody has a wish.
     pub consumer_assignors: Vec<Assignor>,
+    /// `group.consumer.migration.policy`: which way a group with members may go from one protocol to the other.
+    pub consumer_migration_policy: MigrationPolicy,
     /// `offset.metadata.max.bytes`: the metadata string of one committed offset.
     pub offset_metadata_max_bytes: usize,
     /// `offsets.retention.minutes`, in milliseconds.
@@ -41,6 +43,41 @@ pub struct GroupConfig {
     /// Bytes of one record: what `max.message.bytes` of `__consumer_offsets` lets through. A JoinGroup with more
     /// metadata is refused; so is an assignment that makes the record of the group larger.
     pub max_record_bytes: usize,
+}
+
+/// Which way a group that has members may go from one protocol to the other (KIP-848). An empty one may go either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    /// Both ways.
+    #[default]
+    Bidirectional,
+    /// A classic group becomes one of consumers when a member of the consumer protocol joins.
+    Upgrade,
+    /// A group of consumers becomes classic when its last member of the consumer protocol goes.
+    Downgrade,
+    /// Neither.
+    Disabled,
+}
+
+impl MigrationPolicy {
+    /// The policy of that name, in any case.
+    pub fn from_name(name: &str) -> Option<MigrationPolicy> {
+        let all = [
+            ("bidirectional", MigrationPolicy::Bidirectional),
+            ("upgrade", MigrationPolicy::Upgrade),
+            ("downgrade", MigrationPolicy::Downgrade),
+            ("disabled", MigrationPolicy::Disabled),
+        ];
+        all.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, policy)| policy)
+    }
+
+    pub(crate) fn upgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Bidirectional | MigrationPolicy::Upgrade)
+    }
+
+    pub(crate) fn downgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Bidirectional | MigrationPolicy::Downgrade)
+    }
 }
 
 impl GroupConfig {
@@ -63,6 +100,7 @@ impl Default for GroupConfig {
             consumer_heartbeat_interval_ms: 5_000,
             consumer_max_size: i32::MAX as usize,
             consumer_assignors: Assignor::ALL.to_vec(),
+            consumer_migration_policy: MigrationPolicy::default(),
             offset_metadata_max_bytes: 4096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_interval_ms: 600_000,

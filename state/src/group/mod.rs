@@ -13,7 +13,9 @@
 //!   the state that they lead to, and no request slips in between.
 //! * If an append fails, the machine is dropped and a new one loaded from the log: what was applied but not
 //!   committed is thus forgotten, and no reply that depends on it has left.
-//! * Every record stands for itself. The shell may split a long list over several batches, in order.
+//! * The records of a call are one batch, or part of one: the log takes all of them or none. Most lists would survive
+//!   being torn, and are if no batch is large enough for them; the one that turns a group of one protocol into one of
+//!   the other would not, and a call that has it is never that long.
 //! * Requests still parked in a machine that is dropped are the shell's to answer.
 //!
 //! Start with `Machine::handle` below: each request goes to one function of `classic/` (membership), `commit`,
@@ -42,7 +44,7 @@ use std::sync::Arc;
 use protocol::ErrorCode;
 
 pub use classic::ClassicGroupState;
-pub use config::GroupConfig;
+pub use config::{GroupConfig, MigrationPolicy};
 pub use consumer::{
     Assignment, Assignor, ClassicMember, ConsumerGroupEpoch, ConsumerGroupState, ConsumerMemberMetadata,
     ConsumerRecord, CurrentAssignment, MemberState, OwnedPartitions, PatternCompiler, ResolvedPattern, TopicMatcher,
@@ -54,10 +56,14 @@ pub use request::*;
 pub use response::*;
 
 use crate::machine::{Machine, Now, Output, ReplyTo};
-use classic::{ClassicGroup, join_failed, sync_failed};
+use classic::{join_failed, sync_failed};
 use expiry::Sweep;
 use registry::{GroupEntry, Registry};
 use turn::Turn;
+
+/// Once groups whose moment came have logged so much, in bytes, the others' come in another call. With what one more group
+/// logs, which is `max_record_bytes` or little more, it fits into a batch of the smallest log.
+const EXPIRY_BYTES_MAX: usize = 32 * 1024;
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Default)]
@@ -142,22 +148,18 @@ impl GroupCoordinator {
         self.skipped_records
     }
 
-    /// One turn about one group that exists. `None` if it does not.
-    fn in_group<F>(&mut self, now: Now, group_id: &str, decide: F) -> Option<Output<Self>>
-    where
-        F: FnOnce(&mut ClassicGroup, &mut Turn<'_>),
-    {
-        self.in_entry(now, group_id, |entry, turn| decide(&mut entry.classic, turn))
-    }
-
-    /// The same for a group of either protocol.
+    /// One turn about one group that exists, of either protocol. `None` if it does not.
     fn in_entry<F>(&mut self, now: Now, group_id: &str, decide: F) -> Option<Output<Self>>
     where
         F: FnOnce(&mut GroupEntry, &mut Turn<'_>),
     {
         let mut out = Output::default();
         let entry = self.groups.get_mut(group_id)?;
-        decide(entry, &mut Turn { now, config: &self.config, totals: &mut self.totals, out: &mut out });
+        let mut turn = Turn { now, config: &self.config, totals: &mut self.totals, out: &mut out };
+        if entry.consumer.is_none() {
+            entry.classic.begin_due_rebalance(&mut turn);
+        }
+        decide(entry, &mut turn);
         self.groups.settle(group_id);
         Some(out)
     }
@@ -183,8 +185,7 @@ impl GroupCoordinator {
             self.groups.get_or_create(&request.group_id);
         }
         if self.groups.consumer(&request.group_id).is_some_and(|group| !group.is_empty()) {
-            let refused = join_failed(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, &request.member_id);
-            return self.in_all(now, from, |_, _| GroupResponse::Join(refused));
+            return self.join_consumers(now, from, request);
         }
         self.in_entry(now, &request.group_id, |entry, turn| {
             if let Some(group) = &entry.consumer {
@@ -197,6 +198,30 @@ impl GroupCoordinator {
             let refused = join_failed(ErrorCode::UNKNOWN_MEMBER_ID, &request.member_id);
             self.in_all(now, from, |_, _| GroupResponse::Join(refused))
         })
+    }
+
+    /// A member of the classic protocol comes into a group of the consumer protocol, or is in it.
+    fn join_consumers(&mut self, now: Now, from: ReplyTo, request: &JoinRequest) -> Output<Self> {
+        let compile = self.compile_pattern.unwrap_or(no_patterns);
+        let has_room = self.groups.member_count() < self.config.max_members;
+        self.in_entry(now, &request.group_id, |entry, turn| {
+            let Some(group) = entry.consumer.as_deref_mut() else { return };
+            let joined = if has_room || group.member(&request.member_id).is_some() {
+                group.join(request, compile, turn)
+            } else {
+                Err(ErrorCode::GROUP_MAX_SIZE_REACHED)
+            };
+            match joined {
+                Ok((response, downgraded)) => {
+                    if let Some(classic) = downgraded {
+                        entry.classic = classic;
+                    }
+                    turn.reply(from, GroupResponse::Join(response));
+                }
+                Err(error) => turn.refuse_join(from, error, ""),
+            }
+        })
+        .unwrap_or_default()
     }
 
     /// What can be said about a JoinGroup without looking at the group.
@@ -227,7 +252,14 @@ impl GroupCoordinator {
             let refused = sync_failed(ErrorCode::INVALID_GROUP_ID);
             return self.in_all(now, from, |_, _| GroupResponse::Sync(refused));
         }
-        self.in_group(now, &group_id, |classic, turn| classic.sync(from, request, turn)).unwrap_or_else(|| {
+        self.in_entry(now, &group_id, |entry, turn| match &mut entry.consumer {
+            Some(group) => {
+                let answer = group.sync(&request, turn).unwrap_or_else(sync_failed);
+                turn.reply(from, GroupResponse::Sync(answer));
+            }
+            None => entry.classic.sync(from, request, turn),
+        })
+        .unwrap_or_else(|| {
             self.in_all(now, from, |_, _| GroupResponse::Sync(sync_failed(ErrorCode::UNKNOWN_MEMBER_ID)))
         })
     }
@@ -237,7 +269,12 @@ impl GroupCoordinator {
         let no_group = request.group_id.is_empty();
         let mut error = if no_group { ErrorCode::INVALID_GROUP_ID } else { ErrorCode::UNKNOWN_MEMBER_ID };
         if !no_group {
-            self.in_group(now, &request.group_id, |classic, turn| error = classic.heartbeat(request, turn));
+            self.in_entry(now, &request.group_id, |entry, turn| {
+                error = match &mut entry.consumer {
+                    Some(group) => group.classic_heartbeat(request, turn).err().unwrap_or(ErrorCode::NONE),
+                    None => entry.classic.heartbeat(request, turn),
+                };
+            });
         }
         let mut out = Output::default();
         Turn { now, config: &self.config, totals: &mut self.totals, out: &mut out }
@@ -256,8 +293,17 @@ impl GroupCoordinator {
             error: ErrorCode::UNKNOWN_MEMBER_ID,
         });
         let unknown = LeaveResponse { error: ErrorCode::NONE, members: unknown.collect() };
-        self.in_group(now, &request.group_id, |classic, turn| {
-            let members = classic.leave(request.members, turn);
+        self.in_entry(now, &request.group_id, |entry, turn| {
+            let members = match &mut entry.consumer {
+                Some(group) => {
+                    let (members, downgraded) = group.leave_classic(request.members, turn);
+                    if let Some(classic) = downgraded {
+                        entry.classic = classic;
+                    }
+                    members
+                }
+                None => entry.classic.leave(request.members, turn),
+            };
             turn.reply(from, GroupResponse::Leave(LeaveResponse { error: ErrorCode::NONE, members }));
         })
         .unwrap_or_else(|| self.in_all(now, from, |_, _| GroupResponse::Leave(unknown)))
@@ -274,7 +320,7 @@ impl GroupCoordinator {
     fn consumer_heartbeat(&mut self, now: Now, from: ReplyTo, request: &ConsumerHeartbeatRequest) -> Output<Self> {
         let mut out = Output::default();
         let mut turn = Turn { now, config: &self.config, totals: &mut self.totals, out: &mut out };
-        let compile = self.compile_pattern.unwrap_or(|_| Err("there are none here".to_owned()));
+        let compile = self.compile_pattern.unwrap_or(no_patterns);
         let response = consumer::consumer_heartbeat(&mut self.groups, request, compile, &mut turn)
             .unwrap_or_else(consumer::heartbeat_refused);
         // What the member knows already was committed when it was told.
@@ -344,6 +390,11 @@ impl GroupCoordinator {
     }
 }
 
+/// What a coordinator without patterns makes of one.
+fn no_patterns(_: &str) -> Result<TopicMatcher, String> {
+    Err("there are none here".to_owned())
+}
+
 impl Machine for GroupCoordinator {
     type Request = GroupRequest;
     type Response = GroupResponse;
@@ -379,6 +430,7 @@ impl Machine for GroupCoordinator {
             GroupRequest::List(request) => {
                 self.in_all(now, from, |groups, _| GroupResponse::List(describe::list(groups, &request)))
             }
+            GroupRequest::Totals => self.in_all(now, from, |_, turn| GroupResponse::Totals(*turn.totals)),
             GroupRequest::DeleteGroups(group_ids) => self.in_all(now, from, |groups, turn| {
                 let mut delete = |group_id: String| {
                     let error = commit::delete_group(groups, &group_id, turn);
@@ -397,12 +449,20 @@ impl Machine for GroupCoordinator {
         let mut all = Output::default();
         for group_id in self.groups.due(now.monotonic_ms) {
             let expired = self.in_entry(now, &group_id, |entry, turn| match &mut entry.consumer {
-                Some(group) => group.expire(turn),
+                Some(group) => {
+                    if let Some(classic) = group.expire(turn) {
+                        entry.classic = classic;
+                    }
+                }
                 None => entry.classic.expire(turn),
             });
             if let Some(out) = expired {
                 all.records.extend(out.records);
                 all.replies.extend(out.replies);
+            }
+            // The groups that are left are due as before. See the contract: what one group logs is not to be torn.
+            if all.records.iter().map(GroupRecord::size_bytes).sum::<usize>() > EXPIRY_BYTES_MAX {
+                break;
             }
         }
         let mut turn = Turn { now, config: &self.config, totals: &mut self.totals, out: &mut all };

@@ -37,6 +37,8 @@ pub enum GroupRequest {
     List(ListRequest),
     /// DeleteGroups: the group ids.
     DeleteGroups(Vec<String>),
+    /// What was done since loading.
+    Totals,
     /// Topics that no longer exist: every offset committed for them is forgotten.
     TopicsDeleted(Vec<String>),
 }
@@ -71,6 +73,8 @@ pub struct JoinRequest {
     pub supports_skipping_assignment: bool,
     /// Why the client joins (KIP-800), for people who read logs.
     pub reason: Option<String>,
+    /// The topics there are, for a group of the consumer protocol.
+    pub topics: Topics,
 }
 
 /// SyncGroup.
@@ -90,6 +94,8 @@ pub struct SyncRequest {
     pub protocol_name: Option<String>,
     /// From the leader: member id and what it gets. Empty from followers.
     pub assignments: Vec<(String, Bytes)>,
+    /// The topics there are, for a group of the consumer protocol.
+    pub topics: Topics,
 }
 
 /// Heartbeat.

@@ -36,6 +36,8 @@ pub enum GroupResponse {
     List(Vec<ListedGroup>),
     /// DeleteGroups: one entry for each group asked for, in their order.
     DeleteGroups(Vec<(String, ErrorCode)>),
+    /// What was done since loading.
+    Totals(GroupTotals),
     /// The offsets of deleted topics are gone.
     TopicsDeleted,
 }

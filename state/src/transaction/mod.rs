@@ -350,6 +350,7 @@ impl Machine for TransactionCoordinator {
             TransactionRequest::List(request) => {
                 TransactionResponse::List(describe::list(&self.registry, &request, now.wall_ms))
             }
+            TransactionRequest::Count => TransactionResponse::Counted(self.counts(), self.totals()),
         };
         out.replies.push(Reply { to, response, when: When::Committed });
         out

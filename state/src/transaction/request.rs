@@ -24,6 +24,8 @@ pub enum TransactionRequest {
     Describe(Vec<String>),
     /// ListTransactions.
     List(ListRequest),
+    /// How many transactions there are and were.
+    Count,
 }
 
 /// InitProducerId with a transactional id. Without one, any broker gives a producer id and no coordinator is asked.

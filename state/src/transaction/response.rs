@@ -26,6 +26,8 @@ pub enum TransactionResponse {
     Describe(Vec<DescribedTransaction>),
     /// To List, by id.
     List(Vec<ListedTransaction>),
+    /// To Count: now, and since loading.
+    Counted(TransactionCounts, TransactionTotals),
 }
 
 /// What a producer goes on with.
@@ -131,6 +133,15 @@ pub struct TransactionCounts {
     pub prepared: usize,
 }
 
+impl TransactionCounts {
+    /// Those of another coordinator with these.
+    pub fn add(&mut self, other: &TransactionCounts) {
+        self.transactional_ids += other.transactional_ids;
+        self.ongoing += other.ongoing;
+        self.prepared += other.prepared;
+    }
+}
+
 /// What was done since loading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransactionTotals {
@@ -146,4 +157,16 @@ pub struct TransactionTotals {
     pub marker_retries: u64,
     /// Ids forgotten because nobody used them.
     pub expirations: u64,
+}
+
+impl TransactionTotals {
+    /// Those of another coordinator with these.
+    pub fn add(&mut self, other: &TransactionTotals) {
+        self.commits += other.commits;
+        self.aborts += other.aborts;
+        self.timeouts += other.timeouts;
+        self.marker_orders += other.marker_orders;
+        self.marker_retries += other.marker_retries;
+        self.expirations += other.expirations;
+    }
 }

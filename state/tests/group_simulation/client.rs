@@ -6,7 +6,7 @@ use bytes::Bytes;
 use protocol::{ErrorCode, Uuid};
 use state::group::{
     CommitPartition, CommitTopic, Committer, GroupRequest, GroupResponse, HeartbeatRequest, JoinRequest, JoinResponse,
-    LeaveRequest, LeavingMember, OffsetCommitRequest, SyncRequest,
+    LeaveRequest, LeavingMember, OffsetCommitRequest, SyncRequest, Topics,
 };
 
 pub(crate) const PARTITIONS: i32 = 2;
@@ -116,6 +116,7 @@ impl Client {
             require_known_member_id: !self.is_old,
             supports_skipping_assignment: self.skips_assignment,
             reason: None,
+            topics: Topics::default(),
         })
     }
 
@@ -128,6 +129,7 @@ impl Client {
             protocol_type: Some("consumer".to_owned()),
             protocol_name: Some("sticky".to_owned()),
             assignments: self.plan.clone(),
+            topics: Topics::default(),
         })
     }
 

@@ -82,9 +82,7 @@ impl Rewrite<'_> {
         match self.fill(&segment, segments, transactions) {
             Ok(rewritten) => Ok((segment, rewritten)),
             Err(error) => {
-                if let Err(error) = segment.discard(disk) {
-                    warn!(%error, "a segment that was not rewritten whole stays for now; the next start removes it");
-                }
+                segment.discard_after_failure(disk);
                 Err(error)
             }
         }

@@ -37,7 +37,7 @@ impl PartitionLog {
         });
         if let Err(error) = prepared {
             old.iter().for_each(|segment| segment.unpin());
-            new.discard(disk)?;
+            new.discard_after_failure(disk);
             return Err(error);
         }
         // From here on the disk says something else than memory until it is done.
@@ -46,8 +46,10 @@ impl PartitionLog {
         let mut replaced = segments[..at].to_vec();
         replaced.push(Arc::new(new));
         replaced.extend_from_slice(&segments[at + old.len()..]);
-        self.publish_segments(replaced);
-        self.trim_tail(end);
+        self.replacements.replacing(|| {
+            self.publish_segments(replaced);
+            self.trim_tail(end);
+        });
         for segment in old {
             if let Err(error) = segment.remove(disk) {
                 warn!(partition = %self.partition, %error, "a compacted segment's old files stay until the next start");

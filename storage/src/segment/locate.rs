@@ -3,6 +3,7 @@
 //! The index says where to begin and how far to go at least; from there a few headers are read. Whatever is unusual is
 //! left to [`Segment::read`], which looks at every batch.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,14 +15,34 @@ use crate::StorageError;
 use crate::disk::{Disk, DiskFile};
 use crate::files::read_exact;
 use crate::index::parse_offset_entry;
+use crate::sendable::Shown;
 
 /// Headers closer together than this are read at once.
 const BLOCK_BYTES: usize = 1024;
 /// So many headers are looked at, at most: an index has an entry for every few kilobytes.
 const HEADERS_MAX: usize = 256;
 
-/// A file, and a part of it.
-type Located = (Arc<dyn DiskFile>, Range<u64>);
+/// So many readers at a time find where they left off without the index.
+const ENDS_MAX: usize = 16;
+
+/// Where batches end, by the offset behind them: of the reads that were located last.
+#[derive(Debug, Default)]
+pub(super) struct Ends(VecDeque<(i64, u64)>);
+
+impl Ends {
+    /// Notes that the batch behind `position` is the first at or behind `offset`.
+    fn note(&mut self, offset: i64, position: u64) {
+        if self.0.len() == ENDS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((offset, position));
+    }
+
+    /// Where the first batch at or behind `offset` begins, if a read ended there.
+    fn of(&self, offset: i64) -> Option<u64> {
+        self.0.iter().rev().find(|(end, _)| *end == offset).map(|(_, position)| *position)
+    }
+}
 
 /// What the header of a batch says.
 struct Header {
@@ -32,19 +53,27 @@ struct Header {
 }
 
 impl Segment {
-    /// The file, and where in it the same whole batches stand that [`Segment::read`] finds. `None` when that takes a
-    /// closer look.
-    pub(crate) fn locate(&self, disk: &dyn Disk, wanted: ReadRange) -> Result<Option<Located>, StorageError> {
-        let file = self.file(disk)?;
-        let mut headers = Headers::new(&*file, &self.path, self.size());
-        let found = (|| {
-            let Some(first) = self.first_wanted(disk, &mut headers, wanted.offset)? else { return Ok(None) };
-            if first.base_offset >= wanted.upper_bound || first.size_bytes > wanted.max_bytes as u64 {
-                return Ok(None);
-            }
-            self.end_wanted(disk, &mut headers, &first, wanted)
-        })()?;
-        Ok(found.map(|range| (file, range)))
+    /// The file as it is shown to those who send parts of it; `None` when it cannot be sent.
+    pub(crate) fn shown(&self, disk: &dyn Disk) -> Result<Option<Arc<Shown>>, StorageError> {
+        self.showing.get(self.size(), || self.file(disk))
+    }
+
+    /// Where in the file the same whole batches stand that [`Segment::read`] finds, and the offset behind them. `None` when
+    /// that takes a closer look.
+    pub(crate) fn locate(
+        &self,
+        disk: &dyn Disk,
+        file: &dyn DiskFile,
+        wanted: ReadRange,
+    ) -> Result<Option<(Range<u64>, i64)>, StorageError> {
+        let mut headers = Headers::new(file, &self.path, self.size());
+        let Some(first) = self.first_wanted(disk, &mut headers, wanted.offset)? else { return Ok(None) };
+        if first.base_offset >= wanted.upper_bound || first.size_bytes > wanted.max_bytes as u64 {
+            return Ok(None);
+        }
+        let Some((end, next_offset)) = self.end_wanted(disk, &mut headers, &first, wanted)? else { return Ok(None) };
+        lock(&self.ends).note(next_offset, end);
+        Ok(Some((first.position..end, next_offset)))
     }
 
     /// The batch that holds `offset`, or the first behind it.
@@ -54,10 +83,14 @@ impl Segment {
         headers: &mut Headers<'_>,
         offset: i64,
     ) -> Result<Option<Header>, StorageError> {
-        let begin = self.position_before(disk, offset)?;
+        let known = lock(&self.ends).of(offset);
+        let begin = match known {
+            Some(position) => position,
+            None => self.position_before(disk, offset)?,
+        };
         let mut position = begin;
         while let Some(header) = headers.at(position)? {
-            if position == begin && begin > 0 && header.base_offset > offset {
+            if position == begin && begin > 0 && known.is_none() && header.base_offset > offset {
                 return Ok(None);
             }
             if header.last_offset >= offset {
@@ -68,21 +101,23 @@ impl Segment {
         Ok(None)
     }
 
-    /// From `first` to the end of the last batch that is wanted.
+    /// The end of the last batch that is wanted, from `first` on, and the offset behind it.
     fn end_wanted(
         &self,
         disk: &dyn Disk,
         headers: &mut Headers<'_>,
         first: &Header,
         wanted: ReadRange,
-    ) -> Result<Option<Range<u64>>, StorageError> {
+    ) -> Result<Option<(u64, i64)>, StorageError> {
         let limit = first.position.saturating_add(wanted.max_bytes as u64).min(headers.size);
-        let mut end = first.position + first.size_bytes;
+        let (mut end, mut next_offset) = (first.position + first.size_bytes, first.last_offset + 1);
         if let Some((last_offset, position)) = self.entry_before(disk, limit, wanted.upper_bound)?
             && position > first.position
         {
             match headers.at(position)? {
-                Some(header) if header.last_offset == last_offset => end = position,
+                Some(header) if header.last_offset == last_offset => {
+                    (end, next_offset) = (position, header.base_offset)
+                }
                 // The index is wrong here.
                 _ => return Ok(None),
             }
@@ -93,9 +128,9 @@ impl Segment {
             if next > limit || header.base_offset >= wanted.upper_bound {
                 break;
             }
-            end = next;
+            (end, next_offset) = (next, header.last_offset + 1);
         }
-        Ok(Some(first.position..end))
+        Ok(Some((end, next_offset)))
     }
 
     /// The last batch in the index that begins at or before a position and ends below an offset: its last offset, and

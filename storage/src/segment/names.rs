@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use tracing::warn;
+
 use super::{Segment, lock};
 use crate::StorageError;
 use crate::disk::Disk;
@@ -64,10 +66,18 @@ impl Segment {
         indexes.aborted.discard(disk)
     }
 
+    /// The same when something has failed already, which is what must be told.
+    pub(crate) fn discard_after_failure(&self, disk: &dyn Disk) {
+        if let Err(error) = self.discard(disk) {
+            warn!(%error, "a segment that was not rewritten whole stays for now; the next start removes it");
+        }
+    }
+
     /// Renames the files so that a restart does not see them. The data goes last: data without indexes is a segment
     /// still, indexes without data are rubbish.
     pub(crate) fn put_aside(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         self.close();
+        self.showing.end();
         for path in self.files() {
             match disk.rename(&path, &with_suffix(&path, DELETED_SUFFIX)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -26,6 +26,7 @@ pub(crate) enum Operation {
     Sync,
     SyncDir,
     Rename,
+    Remove,
     Truncate,
     Reserve,
 }
@@ -144,6 +145,7 @@ impl Disk for RigDisk {
         OsDisk.rename(from, to)
     }
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.plan.meets(Operation::Remove, &path.to_string_lossy())?;
         OsDisk.remove_file(path)
     }
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -185,10 +187,8 @@ impl DiskFile for RigFile {
         self.count_read(length);
         self.file.map(position, length)
     }
-
-    fn map_to_send(&self, position: u64, length: usize) -> io::Result<Option<(Bytes, Arc<File>)>> {
-        self.count_read(length);
-        self.file.map_to_send(position, length)
+    fn to_send(&self) -> Option<Arc<File>> {
+        self.file.to_send()
     }
     fn sync(&self) -> io::Result<()> {
         self.plan.syncs.fetch_add(1, Ordering::Relaxed);

@@ -228,7 +228,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn offset_entries(bytes: &[u8], base: i64) -> Vec<OffsetEntry> {
     let entry = |row: &[u8; OFFSET_ENTRY_BYTES]| {
         let [offset, position] = [&row[..4], &row[4..]].map(number);
-        OffsetEntry { offset: base + offset, position: u64::try_from(position).unwrap_or(0) }
+        OffsetEntry { offset: base.saturating_add(offset), position: u64::try_from(position).unwrap_or(0) }
     };
     bytes.as_chunks().0.iter().map(entry).collect()
 }
@@ -236,7 +236,7 @@ fn offset_entries(bytes: &[u8], base: i64) -> Vec<OffsetEntry> {
 fn time_entries(bytes: &[u8], base: i64) -> Vec<TimeEntry> {
     let entry = |row: &[u8; TIME_ENTRY_BYTES]| TimeEntry {
         timestamp: row[..8].iter().fold(0, |number, byte| number << 8 | i64::from(*byte)),
-        offset: base + number(&row[8..]),
+        offset: base.saturating_add(number(&row[8..])),
     };
     bytes.as_chunks().0.iter().map(entry).collect()
 }
@@ -244,4 +244,19 @@ fn time_entries(bytes: &[u8], base: i64) -> Vec<TimeEntry> {
 /// Four bytes as Java reads them.
 fn number(bytes: &[u8]) -> i64 {
     bytes.iter().fold(0_i32, |number, byte| number << 8 | i32::from(*byte)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Offsets come from a file's name and from bytes that may be anybody's.
+    #[test]
+    fn offsets_beyond_all_others_are_the_largest() {
+        let bytes = [0x7f; OFFSET_ENTRY_BYTES + TIME_ENTRY_BYTES];
+        assert!(offset_entries(&bytes[..OFFSET_ENTRY_BYTES], i64::MAX).iter().all(|entry| entry.offset == i64::MAX));
+        assert!(time_entries(&bytes[..TIME_ENTRY_BYTES], i64::MAX).iter().all(|entry| entry.offset == i64::MAX));
+        let bytes = [0xff; OFFSET_ENTRY_BYTES];
+        assert!(offset_entries(&bytes, i64::MIN).iter().all(|entry| entry.offset == i64::MIN && entry.position == 0));
+    }
 }

@@ -72,7 +72,8 @@ pub(super) fn dump(out: &mut impl Write, path: &Path, name: &str, show: &Show, c
             };
             for record in batch.records(BATCH_MAX_BYTES).map_err(invalid)?.iter() {
                 let record = record.map_err(invalid)?;
-                gaps.extend(last_offset.filter(|last| record.offset != last + 1).map(|last| (last, record.offset)));
+                let is_gap = |last: &i64| last.checked_add(1) != Some(record.offset);
+                gaps.extend(last_offset.filter(is_gap).map(|last| (last, record.offset)));
                 last_offset = Some(record.offset);
                 write_record(out, &batch, &record, show)?;
             }

@@ -44,7 +44,7 @@ pub(crate) fn run(parsed: &Parsed, settings: BrokerSettings) -> Outcome {
     }
 }
 
-fn random_uuid() -> Result<Uuid, Failure> {
+pub(super) fn random_uuid() -> Result<Uuid, Failure> {
     for _ in 0..TRIES {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| Failure::Input(format!("no random numbers: {error}")))?;

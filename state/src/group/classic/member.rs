@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::group::consumer::ConsumerMemberMetadata;
 use crate::group::{JoinRequest, MemberMetadata};
 use crate::machine::ReplyTo;
 
@@ -18,6 +19,8 @@ pub(crate) struct Member {
     /// Names are unique. Change it through the group, which counts them.
     pub(super) protocols: Protocols,
     pub(crate) assignment: Bytes,
+    /// What the log has as its assignment: what it may still read while a rebalance is under way.
+    pub(super) logged_assignment: Bytes,
     /// Its parked JoinGroup. Change it through the group, which counts them.
     pub(super) awaiting_join: Option<ReplyTo>,
     /// Its parked SyncGroup.
@@ -40,6 +43,7 @@ impl Member {
             session_timeout_ms: request.session_timeout_ms,
             protocols,
             assignment: Bytes::new(),
+            logged_assignment: Bytes::new(),
             awaiting_join: None,
             awaiting_sync: None,
             is_new: true,
@@ -57,11 +61,41 @@ impl Member {
             session_timeout_ms: member.session_timeout_ms,
             protocols: vec![(protocol.to_owned(), member.subscription.clone())],
             assignment: member.assignment.clone(),
+            logged_assignment: member.assignment.clone(),
             awaiting_join: None,
             awaiting_sync: None,
             is_new: false,
             session_deadline_ms: None,
         }
+    }
+
+    /// A classic member of a group of the consumer protocol. `None` if it does not speak the classic protocol.
+    pub(super) fn downgraded(metadata: &ConsumerMemberMetadata) -> Option<Member> {
+        let classic = metadata.classic.as_ref()?;
+        Some(Member {
+            group_instance_id: metadata.instance_id.clone(),
+            client_id: metadata.client_id.clone(),
+            client_host: metadata.client_host.clone(),
+            rebalance_timeout_ms: metadata.rebalance_timeout_ms,
+            session_timeout_ms: classic.session_timeout_ms,
+            protocols: classic.protocols.clone(),
+            assignment: Bytes::new(),
+            logged_assignment: Bytes::new(),
+            awaiting_join: None,
+            awaiting_sync: None,
+            is_new: false,
+            session_deadline_ms: None,
+        })
+    }
+
+    /// Assignment strategies in its order of preference, each with what it says about itself.
+    pub(crate) fn protocols(&self) -> &Protocols {
+        &self.protocols
+    }
+
+    /// What it may read until it joins again.
+    pub(crate) fn logged_assignment(&self) -> &Bytes {
+        &self.logged_assignment
     }
 
     /// Whether this is the member as the log has it, protocol and all. If not, it comes from an older generation.
@@ -77,6 +111,7 @@ impl Member {
         self.rebalance_timeout_ms = logged.rebalance_timeout_ms;
         self.session_timeout_ms = logged.session_timeout_ms;
         self.assignment = logged.assignment.clone();
+        self.logged_assignment = logged.assignment.clone();
     }
 
     /// What it said about itself for one strategy; empty if it does not know it.

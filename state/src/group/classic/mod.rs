@@ -11,6 +11,7 @@ mod heartbeat;
 mod join;
 mod leave;
 mod member;
+mod migration;
 mod rebalance;
 mod state;
 mod subscription;

@@ -150,6 +150,10 @@ impl ClassicGroup {
         self.protocol.as_deref()
     }
 
+    pub(crate) fn generation_id(&self) -> i32 {
+        self.generation_id
+    }
+
     pub(crate) fn state_timestamp_ms(&self) -> Option<i64> {
         self.state_timestamp_ms
     }
@@ -413,6 +417,9 @@ impl ClassicGroup {
         self.leader = value.leader.clone();
         self.state_timestamp_ms = value.current_state_timestamp_ms;
         self.is_logged = true;
+        if self.must_rebalance() {
+            self.wake_at(0);
+        }
     }
 
     /// The topics that one member subscribes to, if this is a group of consumers and they can be read.

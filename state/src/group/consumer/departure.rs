@@ -7,12 +7,14 @@ use protocol::ErrorCode;
 use super::record::{ConsumerGroupEpoch, ConsumerRecord, CurrentAssignment, OwnedPartitions};
 use super::state::ConsumerGroup;
 use super::{LEAVE_STATIC_EPOCH, Refused};
+use crate::group::classic::ClassicGroup;
 use crate::group::turn::Turn;
 use crate::group::{ConsumerHeartbeatRequest, ConsumerHeartbeatResponse};
 
 impl ConsumerGroup {
     /// ConsumerGroupHeartbeat of a member that leaves. A static one may leave for now: its partitions stay its own
-    /// until its session ends.
+    /// until its session ends. With the last member of the consumer protocol the rest may become a classic group, which
+    /// is returned.
     ///
     /// # Errors
     /// UNKNOWN_MEMBER_ID; FENCED_INSTANCE_ID if another member has taken over the instance id.
@@ -20,8 +22,9 @@ impl ConsumerGroup {
         &mut self,
         request: &ConsumerHeartbeatRequest,
         turn: &mut Turn<'_>,
-    ) -> Result<ConsumerHeartbeatResponse, Refused> {
+    ) -> Result<(ConsumerHeartbeatResponse, Option<ClassicGroup>), Refused> {
         let member_id = request.member_id.as_str();
+        let mut downgraded = None;
         if let Some(instance_id) = &request.instance_id {
             let owner = self.static_members.get(instance_id).ok_or_else(|| {
                 Refused::new(ErrorCode::UNKNOWN_MEMBER_ID, format!("Instance id {instance_id} is unknown."))
@@ -49,36 +52,42 @@ impl ConsumerGroup {
             }
         } else {
             let gone = vec![Arc::clone(id)];
-            self.remove(&gone, turn);
+            self.latest_topics = request.topics.clone();
+            downgraded = self.remove(&gone, turn);
         }
-        Ok(ConsumerHeartbeatResponse {
+        let response = ConsumerHeartbeatResponse {
             error: ErrorCode::NONE,
             error_message: None,
             member_id: Some(member_id.to_owned()),
             member_epoch: request.member_epoch,
             heartbeat_interval_ms: 0,
             assignment: None,
-        })
+        };
+        Ok((response, downgraded))
     }
 
-    /// Removes the members whose deadlines have passed.
-    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) {
+    /// Removes the members whose deadlines have passed. Returns the classic group that the rest becomes, if so.
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) -> Option<ClassicGroup> {
         let now_ms = turn.now.monotonic_ms;
-        let is_over = |deadline_ms: Option<u64>| deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms);
-        let due = self
-            .timers
-            .iter()
-            .filter(|(_, timers)| is_over(timers.session_deadline_ms) || is_over(timers.revocation_deadline_ms));
+        let due = self.timers.iter().filter(|(_, timers)| timers.deadlines().any(|deadline_ms| deadline_ms <= now_ms));
         let dead: Vec<Arc<str>> = due.map(|(member_id, _)| Arc::clone(member_id)).collect();
+        let mut downgraded = None;
         if !dead.is_empty() {
             turn.totals.expired_members += dead.len() as u64;
-            self.remove(&dead, turn);
+            downgraded = self.remove(&dead, turn);
         }
         self.find_next_wake();
+        downgraded
     }
 
     /// Logs that members are gone. The epoch comes first: whatever follows is lost, the next heartbeat assigns anew.
-    pub(super) fn remove(&mut self, gone: &[Arc<str>], turn: &mut Turn<'_>) {
+    ///
+    /// If only members of the classic protocol are left, the group becomes one of theirs, which is returned.
+    pub(super) fn remove(&mut self, gone: &[Arc<str>], turn: &mut Turn<'_>) -> Option<ClassicGroup> {
+        if let Some(downgraded) = self.downgrade(gone, false, turn) {
+            self.timers.clear();
+            return Some(downgraded);
+        }
         let epoch = ConsumerGroupEpoch { epoch: self.epoch.saturating_add(1), metadata_hash: self.metadata_hash };
         turn.log(self.record(ConsumerRecord::Epoch(Some(epoch))));
         turn.totals.consumer_rebalances += 1;
@@ -97,6 +106,7 @@ impl ConsumerGroup {
         for pattern in self.patterns.keys().filter(|pattern| !patterns_in_use(pattern)) {
             turn.log(self.record(ConsumerRecord::Pattern { pattern: pattern.clone(), value: None }));
         }
+        None
     }
 
     /// The records that end the group, which must be empty.

@@ -1,6 +1,6 @@
 //! ConsumerGroupDescribe: looking without touching.
 
-use super::record::{Assignment, OwnedPartitions};
+use super::record::{Assignment, CurrentAssignment, OwnedPartitions};
 use super::state::Member;
 use crate::group::registry::Registry;
 use crate::group::{DescribedConsumer, DescribedConsumerGroup, GroupConfig};
@@ -12,7 +12,7 @@ pub(crate) fn describe(groups: &Registry, group_id: &str, config: &GroupConfig) 
         member_id: member_id.to_string(),
         member_epoch: member.current.member_epoch,
         metadata: member.metadata.clone(),
-        assignment: plain(&member.current.assigned),
+        assignment: read_by(&member.current),
         target_assignment: member.target.clone(),
     };
     Some(DescribedConsumerGroup {
@@ -23,6 +23,17 @@ pub(crate) fn describe(groups: &Registry, group_id: &str, config: &GroupConfig) 
         assignor: group.preferred_assignor().unwrap_or_else(|| config.default_assignor()),
         members: group.members().map(member).collect(),
     })
+}
+
+/// What a member may still read: what it has to give back is its own until it says that it has.
+fn read_by(current: &CurrentAssignment) -> Assignment {
+    let mut all = plain(&current.assigned);
+    for (topic, partitions) in plain(&current.pending_revocation) {
+        let of_topic = all.entry(topic).or_default();
+        of_topic.extend(partitions);
+        of_topic.sort_unstable();
+    }
+    all
 }
 
 /// Partitions without their epochs.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use protocol::ErrorCode;
 
 use super::describe::plain;
-use super::reconcile::Reconciliation;
+use super::reconcile::{Reconciliation, ReportedPartitions};
 use super::record::{
     Assignment, ConsumerGroupEpoch, ConsumerMemberMetadata, ConsumerRecord, CurrentAssignment, MemberState,
     ResolvedPattern,
 };
-use super::state::{ConsumerGroup, Timers, session_timeout_ms};
+use super::state::ConsumerGroup;
 use super::subscription::{Membership, is_subscribed};
-use super::topics::PatternCompiler;
+use super::topics::{PatternCompiler, Topics};
 use super::{JOIN_EPOCH, LEAVE_STATIC_EPOCH, Refused};
 use crate::group::turn::Turn;
 use crate::group::{ConsumerHeartbeatRequest, ConsumerHeartbeatResponse};
@@ -24,15 +24,36 @@ const WAITING_SHARE: u64 = 32;
 /// But not sooner, milliseconds.
 const WAITING_INTERVAL_MIN_MS: u64 = 50;
 
-/// The member that a heartbeat is about, as it was before.
-struct Known {
-    member_id: Arc<str>,
-    metadata: ConsumerMemberMetadata,
-    target: Assignment,
-    current: CurrentAssignment,
+/// The first epoch that a member is told is the one after this, as in Kafka: 1 is never told.
+const EPOCH_BEFORE_FIRST: i32 = 1;
+
+/// The member that a request is about, as it was before.
+pub(super) struct Known {
+    pub(super) member_id: Arc<str>,
+    pub(super) metadata: ConsumerMemberMetadata,
+    pub(super) target: Assignment,
+    pub(super) current: CurrentAssignment,
     /// The static member whose place it takes.
-    replaces: Option<Arc<str>>,
-    is_new: bool,
+    pub(super) replaces: Option<Arc<str>>,
+    pub(super) is_new: bool,
+}
+
+/// What a member says in its request.
+pub(super) struct Said<'a> {
+    /// Who it is and what it wants now.
+    pub(super) metadata: &'a ConsumerMemberMetadata,
+    /// What it reads. `None` if it said nothing.
+    pub(super) owned: Option<&'a ReportedPartitions>,
+    /// The topics there are.
+    pub(super) topics: &'a Topics,
+    pub(super) compile: PatternCompiler,
+}
+
+/// What is decided about a member, and with it about the group.
+pub(super) struct Step {
+    pub(super) records: Vec<ConsumerRecord>,
+    /// The member's next assignment; `None` if it stays as it is.
+    pub(super) next: Option<CurrentAssignment>,
 }
 
 /// What a turn has decided so far.
@@ -58,25 +79,37 @@ impl ConsumerGroup {
     ) -> Result<ConsumerHeartbeatResponse, Refused> {
         let known = self.admit(request, turn)?;
         let metadata = merged(&known.metadata, request);
+        let owned = request.owned_partitions.as_deref();
+        let said = Said { metadata: &metadata, owned, topics: &request.topics, compile };
+        let step = self.step(&known, &said, turn)?;
+        Ok(self.conclude(&known, request, step, turn))
+    }
+
+    /// Decides what follows from what a member says, without changing anything.
+    ///
+    /// # Errors
+    /// INVALID_REGULAR_EXPRESSION; INVALID_REQUEST if a record of the group would be too large for the log.
+    pub(super) fn step(&self, known: &Known, said: &Said<'_>, turn: &mut Turn<'_>) -> Result<Step, Refused> {
+        let metadata = said.metadata;
         let subscription_changed = metadata.subscribed_topic_names != known.metadata.subscribed_topic_names
             || metadata.subscribed_topic_regex != known.metadata.subscribed_topic_regex;
         let membership = Membership {
             group: self,
             member_id: &known.member_id,
-            metadata: &metadata,
+            metadata,
             target: &known.target,
             replaced: known.replaces.as_deref(),
         };
-        let mut draft = self.draft_epoch(&membership, request, subscription_changed, compile, turn)?;
-        if known.is_new || known.replaces.is_some() || metadata != known.metadata {
+        let mut draft = self.draft_epoch(&membership, said, subscription_changed, turn)?;
+        if known.is_new || known.replaces.is_some() || *metadata != known.metadata {
             let member_id = known.member_id.to_string();
             draft.records.push(ConsumerRecord::Member { member_id, value: Some(metadata.clone()) });
         }
-        self.draft_replacement(&known, &mut draft);
+        self.draft_replacement(known, &mut draft);
         let patterns = draft.patterns.as_ref().unwrap_or(&self.patterns);
         let target = match draft.epoch > self.assignment_epoch {
             true => {
-                let (target, records) = self.draft_targets(&membership, request, patterns, draft.epoch, turn);
+                let (target, records) = self.draft_targets(&membership, said.topics, patterns, draft.epoch, turn);
                 draft.records.extend(records);
                 target
             }
@@ -86,13 +119,13 @@ impl ConsumerGroup {
             target_epoch: draft.epoch.max(self.assignment_epoch),
             target: &target,
             is_subscribed: &|topic| {
-                request.topics.name_of(*topic).is_some_and(|name| is_subscribed(&metadata, patterns, name))
+                said.topics.name_of(*topic).is_some_and(|name| is_subscribed(metadata, patterns, name))
             },
             is_taken: &|topic, partition| {
                 let owner = self.owners.get(&(topic, partition));
                 owner.is_some_and(|owner| *owner != known.member_id && Some(owner) != known.replaces.as_ref())
             },
-            reported: request.owned_partitions.as_deref(),
+            reported: said.owned,
             subscription_changed,
         }
         .next(&known.current);
@@ -101,7 +134,7 @@ impl ConsumerGroup {
             draft.records.push(ConsumerRecord::Current { member_id, value: Some(next.clone()) });
         }
         self.refuse_large_records(&draft.records, turn)?;
-        Ok(self.conclude(&known, request, next, draft, turn))
+        Ok(Step { records: draft.records, next })
     }
 
     /// Finds the member, or makes room for a new one.
@@ -134,16 +167,7 @@ impl ConsumerGroup {
                     );
                     return Err(Refused::new(ErrorCode::UNRELEASED_INSTANCE_ID, message));
                 }
-                let mut current = predecessor.current.clone();
-                (current.member_epoch, current.previous_member_epoch) = (0, 0);
-                Ok(Known {
-                    member_id: Arc::from(member_id.as_str()),
-                    metadata: ConsumerMemberMetadata { classic: None, ..predecessor.metadata.clone() },
-                    target: predecessor.target.clone(),
-                    current,
-                    replaces: (**owner != **member_id).then(|| Arc::clone(owner)),
-                    is_new: false,
-                })
+                Ok(self.replacing(owner, member_id))
             }
             Some(owner) if **owner != *request.member_id => {
                 let message =
@@ -155,47 +179,66 @@ impl ConsumerGroup {
     }
 
     fn admit_dynamic(&self, member_id: &str, request: &ConsumerHeartbeatRequest) -> Result<Known, Refused> {
+        let known = self.known_or_new(member_id);
+        if known.is_new && request.member_epoch != JOIN_EPOCH {
+            let message = format!("Member {member_id} is not a member of group {}.", self.id);
+            return Err(Refused::new(ErrorCode::UNKNOWN_MEMBER_ID, message));
+        }
+        if !known.is_new && known.metadata.classic.is_none() {
+            check_epoch(&known.current, request)?;
+        }
+        Ok(known)
+    }
+
+    /// A member as it is, or one that nothing is known of.
+    pub(super) fn known_or_new(&self, member_id: &str) -> Known {
         let Some((id, member)) = self.members.get_key_value(member_id) else {
-            if request.member_epoch != JOIN_EPOCH {
-                let message = format!("Member {member_id} is not a member of group {}.", self.id);
-                return Err(Refused::new(ErrorCode::UNKNOWN_MEMBER_ID, message));
-            }
-            return Ok(Known {
+            return Known {
                 member_id: Arc::from(member_id),
                 metadata: ConsumerMemberMetadata::default(),
                 target: Assignment::new(),
                 current: CurrentAssignment::default(),
                 replaces: None,
                 is_new: true,
-            });
+            };
         };
-        if member.metadata.classic.is_none() {
-            check_epoch(&member.current, request)?;
-        }
-        Ok(Known {
+        Known {
             member_id: Arc::clone(id),
             metadata: member.metadata.clone(),
             target: member.target.clone(),
             current: member.current.clone(),
             replaces: None,
             is_new: false,
-        })
+        }
+    }
+
+    /// A static member that comes back under another member id, with what it had.
+    pub(super) fn replacing(&self, predecessor_id: &Arc<str>, member_id: &str) -> Known {
+        let predecessor = self.known_or_new(predecessor_id);
+        let mut current = predecessor.current;
+        (current.member_epoch, current.previous_member_epoch) = (0, 0);
+        Known {
+            member_id: Arc::from(member_id),
+            current,
+            replaces: (**predecessor_id != *member_id).then(|| Arc::clone(predecessor_id)),
+            ..predecessor
+        }
     }
 
     /// Raises the group's epoch if the subscriptions, or the topics they are about, have changed.
     fn draft_epoch(
         &self,
         membership: &Membership<'_>,
-        request: &ConsumerHeartbeatRequest,
+        said: &Said<'_>,
         subscription_changed: bool,
-        compile: PatternCompiler,
         turn: &mut Turn<'_>,
     ) -> Result<Draft, Refused> {
+        let topics = said.topics;
         let mut draft = Draft { records: Vec::new(), patterns: None, epoch: self.epoch };
-        if self.epoch > 0 && !subscription_changed && self.seen_topics.as_ref() == Some(&request.topics) {
+        if self.epoch > 0 && !subscription_changed && self.seen_topics.as_ref() == Some(topics) {
             return Ok(draft);
         }
-        let mut patterns = membership.resolve_patterns(&request.topics, compile, turn.now.wall_ms)?;
+        let mut patterns = membership.resolve_patterns(topics, said.compile, turn.now.wall_ms)?;
         let mut pattern_records = Vec::new();
         for (pattern, resolved) in &mut patterns {
             match self.patterns.get(pattern) {
@@ -210,9 +253,9 @@ impl ConsumerGroup {
         for pattern in self.patterns.keys().filter(|pattern| !patterns.contains_key(*pattern)) {
             pattern_records.push(ConsumerRecord::Pattern { pattern: pattern.clone(), value: None });
         }
-        let metadata_hash = membership.metadata_hash(&request.topics, &patterns);
+        let metadata_hash = membership.metadata_hash(topics, &patterns);
         if self.epoch == 0 || subscription_changed || matches_changed || metadata_hash != self.metadata_hash {
-            draft.epoch = self.epoch.saturating_add(1);
+            draft.epoch = self.epoch.max(EPOCH_BEFORE_FIRST).saturating_add(1);
             let epoch = ConsumerGroupEpoch { epoch: draft.epoch, metadata_hash };
             draft.records.push(ConsumerRecord::Epoch(Some(epoch)));
             turn.totals.consumer_rebalances += 1;
@@ -237,14 +280,14 @@ impl ConsumerGroup {
     fn draft_targets(
         &self,
         membership: &Membership<'_>,
-        request: &ConsumerHeartbeatRequest,
+        topics: &Topics,
         patterns: &BTreeMap<String, ResolvedPattern>,
         epoch: i32,
         turn: &Turn<'_>,
     ) -> (Assignment, Vec<ConsumerRecord>) {
         let mut mine = Assignment::new();
         let mut records = Vec::new();
-        for (member_id, target) in membership.assign(&request.topics, patterns, turn.config.default_assignor()) {
+        for (member_id, target) in membership.assign(topics, patterns, turn.config.default_assignor()) {
             let is_this_member = member_id == membership.member_id;
             let known = self.members.get(member_id).map(|member| &member.target);
             let before = if is_this_member { Some(membership.target) } else { known };
@@ -277,14 +320,11 @@ impl ConsumerGroup {
         &mut self,
         known: &Known,
         request: &ConsumerHeartbeatRequest,
-        next: Option<CurrentAssignment>,
-        draft: Draft,
+        step: Step,
         turn: &mut Turn<'_>,
     ) -> ConsumerHeartbeatResponse {
-        for record in draft.records {
-            turn.log(self.record(record));
-        }
-        self.seen_topics = Some(request.topics.clone());
+        let Step { records, next } = step;
+        self.log_step(records, &request.topics, turn);
         let current = next.as_ref().unwrap_or(&known.current);
         let rebalance_timeout_ms = request.rebalance_timeout_ms.unwrap_or(known.metadata.rebalance_timeout_ms);
         let heartbeat_interval_ms =
@@ -304,6 +344,14 @@ impl ConsumerGroup {
         }
     }
 
+    pub(super) fn log_step(&mut self, records: Vec<ConsumerRecord>, topics: &Topics, turn: &mut Turn<'_>) {
+        for record in records {
+            turn.log(self.record(record));
+        }
+        self.seen_topics = Some(topics.clone());
+        self.latest_topics = topics.clone();
+    }
+
     /// The member was heard of. Returns when to be heard of again.
     fn restart_timers(
         &mut self,
@@ -314,12 +362,10 @@ impl ConsumerGroup {
         turn: &Turn<'_>,
     ) -> i32 {
         let now_ms = turn.now.monotonic_ms;
-        let session_timeout_ms = self
-            .members
-            .get(member_id)
-            .map_or(turn.config.consumer_session_timeout_ms, |member| session_timeout_ms(member, turn.config));
         let timers = self.timers.entry(Arc::clone(member_id)).or_default();
-        timers.session_deadline_ms = Some(turn.after_ms(session_timeout_ms));
+        timers.session_deadline_ms = Some(turn.after_ms(turn.config.consumer_session_timeout_ms));
+        // It may have spoken the classic protocol before.
+        (timers.join_deadline_ms, timers.sync_deadline_ms) = (None, None);
         if current.state != MemberState::UnrevokedPartitions {
             timers.revocation_deadline_ms = None;
         } else if has_moved || timers.revocation_deadline_ms.is_none() {
@@ -333,8 +379,7 @@ impl ConsumerGroup {
             timers.waiting_since_ms = None;
             interval_ms
         };
-        let Timers { session_deadline_ms, revocation_deadline_ms, .. } = *timers;
-        for deadline_ms in [session_deadline_ms, revocation_deadline_ms].into_iter().flatten() {
+        for deadline_ms in timers.deadlines() {
             self.wake_at(deadline_ms);
         }
         i32::try_from(next_ms).unwrap_or(i32::MAX)

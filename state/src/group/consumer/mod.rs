@@ -7,13 +7,19 @@
 //! [`state`] is the group as the log has it, and takes records; [`heartbeat`] and [`departure`] decide; [`subscription`]
 //! says who wants what, [`assignor`] divides, [`reconcile`] takes one member a step further. What is decided is a list
 //! of records whose every prefix leaves a group that the next heartbeat puts right: the group's epoch is raised first.
+//!
+//! Members of the classic protocol may be in such a group too: [`migration`] turns a group of one protocol into one of
+//! the other, [`classic_member`] answers theirs, and [`embedded`] reads and writes what they would tell each other.
 
 mod assignor;
+mod classic_member;
 mod commit;
 mod departure;
 mod describe;
 mod door;
+mod embedded;
 mod heartbeat;
+mod migration;
 mod reconcile;
 mod record;
 mod record_format;

@@ -62,6 +62,18 @@ pub(super) struct Timers {
     pub(super) revocation_deadline_ms: Option<u64>,
     /// Since when it waits for others to give partitions back.
     pub(super) waiting_since_ms: Option<u64>,
+    /// When a classic member that was told to join again must have done so.
+    pub(super) join_deadline_ms: Option<u64>,
+    /// When a classic member that joined must have asked for its assignment.
+    pub(super) sync_deadline_ms: Option<u64>,
+}
+
+impl Timers {
+    /// Whatever passes first ends the membership.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = u64> + use<> {
+        let Timers { session_deadline_ms, revocation_deadline_ms, join_deadline_ms, sync_deadline_ms, .. } = *self;
+        [session_deadline_ms, revocation_deadline_ms, join_deadline_ms, sync_deadline_ms].into_iter().flatten()
+    }
 }
 
 /// A group of the consumer protocol.
@@ -79,6 +91,8 @@ pub(crate) struct ConsumerGroup {
     pub(super) patterns: BTreeMap<String, ResolvedPattern>,
     /// The topics that the hash and the patterns were last compared with. Soft.
     pub(super) seen_topics: Option<Topics>,
+    /// The topics that a request brought last, for the names of what classic members are given. Soft.
+    pub(super) latest_topics: Topics,
     /// Soft. Every member has an entry once it was heard of or loaded.
     pub(super) timers: BTreeMap<Arc<str>, Timers>,
     /// No deadline of this group is earlier. It may be too early, because a heartbeat does not move it.
@@ -97,6 +111,7 @@ impl ConsumerGroup {
             owners: BTreeMap::new(),
             patterns: BTreeMap::new(),
             seen_topics: None,
+            latest_topics: Topics::default(),
             timers: BTreeMap::new(),
             wake_ms: None,
         }
@@ -240,11 +255,12 @@ impl ConsumerGroup {
     pub(crate) fn on_loaded(&mut self, turn: &mut Turn<'_>) {
         for (member_id, member) in &self.members {
             let timeout_ms = session_timeout_ms(member, turn.config);
-            let is_revoking = member.current.state == MemberState::UnrevokedPartitions;
+            let speaks_classic = member.metadata.classic.is_some();
+            let is_revoking = member.current.state == MemberState::UnrevokedPartitions && !speaks_classic;
             let timers = Timers {
                 session_deadline_ms: Some(turn.after_ms(timeout_ms)),
                 revocation_deadline_ms: is_revoking.then(|| turn.after_ms(member.metadata.rebalance_timeout_ms)),
-                waiting_since_ms: None,
+                ..Timers::default()
             };
             self.timers.insert(Arc::clone(member_id), timers);
         }
@@ -262,14 +278,12 @@ impl ConsumerGroup {
 
     /// Looks at every deadline. Called when the last known earliest has passed, so once per session timeout or so.
     pub(super) fn find_next_wake(&mut self) {
-        let deadlines =
-            self.timers.values().flat_map(|timers| [timers.session_deadline_ms, timers.revocation_deadline_ms]);
-        self.wake_ms = deadlines.flatten().min();
+        self.wake_ms = self.timers.values().flat_map(Timers::deadlines).min();
     }
 }
 
 /// Silence after which a member is taken for dead.
-pub(super) fn session_timeout_ms(member: &Member, config: &GroupConfig) -> i32 {
+fn session_timeout_ms(member: &Member, config: &GroupConfig) -> i32 {
     member.metadata.classic.as_ref().map_or(config.consumer_session_timeout_ms, |classic| classic.session_timeout_ms)
 }
 

@@ -115,3 +115,28 @@ fn an_id_that_is_taken_is_not_given_twice() {
     assert_eq!((response.error, response.member_id.as_str()), (ErrorCode::UNKNOWN_MEMBER_ID, ""));
     assert_eq!(shell.state(), ClassicGroupState::Stable);
 }
+
+/// What one group logs is not to be torn, so no call has more than a batch takes.
+#[test]
+fn groups_whose_moment_comes_together_are_dealt_with_one_after_the_other() {
+    let topics = consumers::topics(&[2]);
+    let mut shell = Shell::consumers();
+    let long_id = "m".repeat(12_000);
+    for group in 0..4 {
+        let request = consumers::joining(&long_id, &["a"], &topics);
+        shell.beat(ConsumerHeartbeatRequest { group_id: format!("g{group}"), ..request });
+    }
+    shell.now.monotonic_ms += 3_600_000;
+    for group in 0..4 {
+        assert!(shell.machine.next_deadline_ms() <= Some(shell.now.monotonic_ms), "group {group} is due");
+        let out = shell.machine.expire(shell.now);
+        let of_group = |record: &GroupRecord| match record {
+            GroupRecord::Consumer { group_id, .. } => group_id.clone(),
+            other => panic!("{other:?}"),
+        };
+        let groups: BTreeSet<String> = out.records.iter().map(of_group).collect();
+        assert_eq!(groups.len(), 1, "{groups:?}");
+        shell.take(out);
+    }
+    assert_eq!(shell.machine.expire(shell.now).records, []);
+}

@@ -4,6 +4,7 @@ mod consumers;
 mod join;
 mod limits;
 mod membership;
+mod migration;
 mod offsets;
 mod reload;
 mod retention;
@@ -230,6 +231,7 @@ fn old_join(fresh_member_id: &str) -> JoinRequest {
         require_known_member_id: false,
         supports_skipping_assignment: false,
         reason: None,
+        topics: Topics::default(),
     }
 }
 
@@ -250,6 +252,7 @@ fn sync(member_id: &str, generation_id: i32, assignments: &[(&str, &'static str)
         protocol_type: None,
         protocol_name: None,
         assignments: assignments.iter().map(|(id, what)| ((*id).into(), Bytes::from_static(what.as_bytes()))).collect(),
+        topics: Topics::default(),
     }
 }
 

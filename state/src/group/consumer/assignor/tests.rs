@@ -180,12 +180,20 @@ fn static_members_come_first_in_a_range_and_by_their_own_names() {
     assert_eq!(first, [2, 1, 0]);
 }
 
-/// How long an assignment takes.
+/// How often it is tried where it counts: whoever else uses the machine can only make it look slower than it is.
+const ATTEMPTS: usize = if cfg!(debug_assertions) { 1 } else { 5 };
+
+/// How long an assignment takes, from the same start each time; the fastest counts.
 #[allow(clippy::disallowed_methods, reason = "the one place that measures")]
 fn timed(group: &mut Group, assignor: Assignor, what: &str) {
-    let started = std::time::Instant::now();
-    group.assign(assignor);
-    let took = started.elapsed();
+    let attempt = || {
+        let mut group = group.clone();
+        let started = std::time::Instant::now();
+        group.assign(assignor);
+        (started.elapsed(), group)
+    };
+    let (took, assigned) = (0..ATTEMPTS).map(|_| attempt()).min_by_key(|(took, _)| *took).expect("there are some");
+    *group = assigned;
     println!("{what}: {} members, 10000 partitions: {took:?}", group.members.len());
     group.check_complete();
     assert!(cfg!(debug_assertions) || took.as_millis() <= 100, "{what}: {took:?}");
