@@ -18,6 +18,7 @@ mod round;
 mod scenes;
 mod statistics;
 mod stream;
+mod transactions;
 mod tree;
 mod usage;
 mod workloads;

@@ -14,6 +14,7 @@ pub(crate) enum Measure {
     MbPerSecond,
     RecordsPerSecond,
     RequestsPerSecond,
+    TransactionsPerSecond,
     P50Ms,
     P99Ms,
     P999Ms,
@@ -24,6 +25,8 @@ pub(crate) enum Measure {
     /// Of one processor.
     CpuPercent,
     AnonymousMb,
+    /// Anonymous memory afterwards, less what there was before.
+    GrownMb,
     FileMb,
     /// Of both kinds at the same time.
     ResidentMb,
@@ -41,6 +44,7 @@ impl Measure {
             Measure::MbPerSecond => "MB/s",
             Measure::RecordsPerSecond => "records/s",
             Measure::RequestsPerSecond => "requests/s",
+            Measure::TransactionsPerSecond => "transactions/s",
             Measure::P50Ms => "p50, ms",
             Measure::P99Ms => "p99, ms",
             Measure::P999Ms => "p99.9, ms",
@@ -49,6 +53,7 @@ impl Measure {
             Measure::CpuSecondsPerMillionRequests => "broker CPU-s/million requests",
             Measure::CpuPercent => "broker CPU, % of one",
             Measure::AnonymousMb => "peak anonymous RSS, MB",
+            Measure::GrownMb => "anonymous RSS more than before, MB",
             Measure::FileMb => "peak file RSS, MB",
             Measure::ResidentMb => "peak RSS, MB",
             Measure::DiskMb => "written to disk, MB",

@@ -12,7 +12,7 @@ use crate::measure::{Measure, Numbers};
 use crate::stream::{self, refuse_losses};
 use crate::usage::{PeakSampler, age};
 use crate::workloads::{self, Kind, Row};
-use crate::{Outcome, drivers, scenes};
+use crate::{Outcome, drivers, scenes, transactions};
 
 /// Who has its turn, on what.
 pub(crate) struct Turn<'a> {
@@ -127,6 +127,8 @@ async fn measure(row: &Row, stage: &Stage, directory: &Path) -> Outcome<Numbers>
         Kind::TopicStorm => scenes::topic_storm(cluster).await?,
         Kind::WideMetadata => scenes::wide_metadata(cluster).await?,
         Kind::Rebalance => scenes::rebalance(cluster).await?,
+        Kind::Transactions { producers, seconds } => transactions::commits(cluster, *producers, *seconds).await?,
+        Kind::TransactionalIds => transactions::known_ids(cluster, running).await?,
         Kind::IdleConnections => scenes::idle_connections(&running.bootstrap).await?,
     };
     let peak = sampler.peak();

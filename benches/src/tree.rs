@@ -1,5 +1,6 @@
 //! The tree that is measured: its binaries, and what machine they run on.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -83,9 +84,15 @@ pub(crate) fn output(mut command: Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     if !output.status.success() {
-        return Err(format!("{command:?} failed: {}", output.status));
+        return Err(format!("{} failed: {}", shown(&command), output.status));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A command as one line, without the text of a script in it.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy);
+    words.map(|word| if word.contains('\n') { "…".into() } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 /// The machine that the numbers come from.

@@ -30,12 +30,14 @@ mod session;
 mod summary;
 mod tally;
 mod topics;
+mod transactions;
 mod workload;
 
 pub use openmessaging::OpenMessaging;
 pub use rebalance::{Rebalance, Rebalanced, rebalance};
 pub use run::{Phase, Progress, delete_topics, run};
 pub use summary::{Latency, Pace, Side, Summary};
+pub use transactions::{Transact, Transacted, TransactionSize, transact};
 pub use workload::{Consume, Fetching, Length, LoadError, NewTopic, Produce, Start, Topics, Values, Workload};
 
 /// How it introduces itself to a broker.

@@ -20,12 +20,17 @@ pub(crate) use shapes::{NAME, backlog};
 pub(crate) const START: &str = "start to first acknowledged produce";
 pub(crate) const LARGE_ACKS_1: &str = "produce 64 KB batches, acks=1, 12 partitions";
 pub(crate) const LARGE_ACKS_ALL: &str = "produce 64 KB batches, acks=all, 12 partitions";
+/// As many as their flushes can be shared among.
+pub(crate) const DURABLE: &str = "produce 64 KB batches, acks=all, 12 partitions, 16 producers";
 pub(crate) const SMALL: &str = "produce single 1 KB records, acks=1, 16 connections";
 pub(crate) const CATCH_UP: &str = "consume 64 KB batches, catching up";
 pub(crate) const TAIL: &str = "1 producer at 50 MB/s, 3 groups at its heels";
 pub(crate) const PACED: &str = "10,000 records of 1 KB a second, acks=all, end to end";
 pub(crate) const MILLION: &str = "1,000,000 records of 100 B a second, produced and consumed";
 pub(crate) const THOUSAND_PARTITIONS: &str = "1,000 partitions, a record each";
+pub(crate) const TRANSACTIONS: &str = "transactions of 100 records on 4 partitions, 16 producers";
+pub(crate) const TRANSACTIONS_ALONE: &str = "transactions of 100 records on 4 partitions, 1 producer";
+pub(crate) const TRANSACTIONAL_IDS: &str = "100,000 transactional ids";
 /// The one that asks the most of memory.
 pub(crate) const HEAVIEST: &str = MILLION;
 
@@ -79,6 +84,11 @@ pub(crate) enum Kind {
     WideMetadata,
     Rebalance,
     IdleConnections,
+    Transactions {
+        producers: usize,
+        seconds: f64,
+    },
+    TransactionalIds,
 }
 
 impl Group {
@@ -129,6 +139,8 @@ impl Row {
             }
             Kind::Drive(Drive { task: Task::Produce { seconds, .. }, .. }) => 1.5 * seconds + 4.0,
             Kind::Drive(_) => 12.0,
+            Kind::Transactions { seconds, .. } => 1.5 * seconds + 1.0,
+            Kind::TransactionalIds => 30.0,
             Kind::ThousandPartitions | Kind::IdleConnections => 3.0,
             Kind::TopicStorm | Kind::WideMetadata | Kind::Rebalance => 8.0,
         };
@@ -156,7 +168,7 @@ impl Row {
 /// Every line, in the order in which they run. `seconds` is how long each is measured.
 pub(crate) fn rows(seconds: f64) -> Vec<Row> {
     let mut rows = streams(seconds);
-    rows.extend(scenes());
+    rows.extend(scenes(seconds));
     rows.extend(growth::rows(seconds));
     rows.extend(drivers(seconds));
     rows.extend(files::example(seconds));
@@ -174,6 +186,7 @@ fn streams(seconds: f64) -> Vec<Row> {
     let mut rows = vec![
         core(produce(LARGE_ACKS_1, 12, large(Acks::Leader), seconds)),
         core(produce(LARGE_ACKS_ALL, 12, large(Acks::All), seconds)),
+        core(produce(DURABLE, 12, writers(16, KIB, 64 * KIB, Acks::All), seconds)),
         core(produce(SMALL, 16, writers(16, KIB, 1, Acks::Leader), seconds)),
         core(catch_up(CATCH_UP, BACKLOG, 1, false)),
         core(at_heels(TAIL, 3)),
@@ -202,8 +215,12 @@ fn streams(seconds: f64) -> Vec<Row> {
     rows
 }
 
-fn scenes() -> [Row; 4] {
+fn scenes(seconds: f64) -> [Row; 7] {
+    let transactions = |name, producers| scene(name, Kind::Transactions { producers, seconds });
     [
+        transactions(TRANSACTIONS, 16),
+        transactions(TRANSACTIONS_ALONE, 1),
+        Row { is_fresh: true, ..scene(TRANSACTIONAL_IDS, Kind::TransactionalIds) },
         scene("200 topics created and deleted", Kind::TopicStorm),
         scene("metadata of 5,000 partitions", Kind::WideMetadata),
         scene("50 members join a group, 500 partitions", Kind::Rebalance),
@@ -260,7 +277,7 @@ mod tests {
     fn words_are_groups_or_parts_of_names() {
         let rows = rows(1.0);
         let meant = |word| rows.iter().filter(|row| row.is_meant(word)).count();
-        assert_eq!((meant("growth"), meant("scenes"), meant("drivers"), meant("librdkafka")), (9, 5, 8, 4));
+        assert_eq!((meant("growth"), meant("scenes"), meant("drivers"), meant("librdkafka")), (9, 8, 8, 4));
         assert_eq!((meant(PACED), meant("no such thing")), (1, 0));
     }
 
