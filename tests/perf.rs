@@ -205,3 +205,42 @@ fn a_group_settles_each_time_that_somebody_comes_or_goes() {
     }
     assert!(topics(&broker).is_empty());
 }
+
+#[test]
+fn what_is_counted_as_committed_can_be_read() {
+    let broker = Broker::start(&["broker"]);
+    let size = ["--transaction-records 30 --batch-records 20", "--transaction-duration 20ms --batch-records 20"];
+    for (number, flags) in size.into_iter().enumerate() {
+        let topic = format!("committed-{number}");
+        let run = |duration_ms: u32| {
+            let words = format!(
+                "transactions -t {topic} --keep --partitions 3 -s 100 --producers 2 --warmup 0s \
+                 --duration {duration_ms}ms --transactional-id {topic} {flags}"
+            );
+            measured(&broker, &words)
+        };
+        // A slow disk may not have ended one in the shortest time.
+        let mut runs = [500, 2000, 8000, 30_000].into_iter().map(run);
+        let ended = |summary: &Value| summary["transactions"].as_u64() > Some(0);
+        let summary = runs.find(ended).expect("no transaction was counted");
+        let [transactions, records] = ["transactions", "records"].map(|field| summary[field].as_u64().unwrap());
+        for latency in ["begin_to_commit", "commit"] {
+            assert_eq!(summary[latency]["count"], transactions, "{flags}: {summary}");
+        }
+        if number == 0 {
+            assert_eq!(records, transactions * 30, "{flags}: {summary}");
+        } else {
+            assert!(
+                records >= transactions * 20 && summary["begin_to_commit"]["p50"].as_f64() >= Some(20.0),
+                "{summary}"
+            );
+        }
+        // Beside them there are the last transactions, which ended too late to be counted, and the markers.
+        let read = measured(&broker, &format!("consume -t {topic}"));
+        assert!(read["consumed"]["records"].as_u64() >= Some(records), "{flags}: {read}");
+        let listed = tool(&broker, &format!("topic describe {topic}"));
+        assert_eq!(listed[0]["partitions"].as_array().map(Vec::len), Some(3));
+    }
+    let output = perf(&broker, "transactions --transaction-records 5 --transaction-duration 1s");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

@@ -89,8 +89,9 @@ async fn a_failed_flush_of_the_metadata_log_ends_the_broker() {
     assert!(answer.is_err() || answer.unwrap().topics[0].error_code.is_error(), "nothing was decided");
     broker.await_line(&["ERROR", "the metadata log cannot be written", "check the disk (dmesg)"]);
     broker.await_line(&["ERROR", "the metadata log stopped"]);
-    fault.end();
+    // It ends by itself, and strace with it.
     assert_eq!(broker.stop().code(), Some(1), "whoever watches over it must see that it failed");
+    fault.end();
     assert!(!broker.data_dir().join(".kafka_cleanshutdown").exists());
 
     let broker = broker.restart();

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use client::{Acks, ClientError, Cluster, OutgoingRecord, Producer, Written};
 use protocol::messages::CreateTopicsRequest;
@@ -11,6 +12,9 @@ use protocol::records::{BatchBuilder, Codec};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::broker_process::BrokerProcess;
+
+/// Letting go of a broker that runs takes milliseconds.
+const LETTING_GO: Duration = Duration::from_secs(10);
 
 /// What a broker's calls to the disk meet while this exists.
 pub(crate) struct Fault {
@@ -53,6 +57,12 @@ impl Drop for Fault {
             // It lets go of the broker; killed outright, it might leave a call undone.
             let _ = kill_process(id, Signal::TERM);
         }
+        // It can wait for ever for a thread of a program that ends at the same moment; killed, it holds up nobody.
+        let deadline = Instant::now() + LETTING_GO;
+        while self.strace.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.strace.kill();
         let _ = self.strace.wait();
     }
 }

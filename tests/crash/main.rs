@@ -4,6 +4,7 @@
 //! as crashes do, starts it again and compares everything that can be read with everything that was acknowledged.
 //! `OTTLA_SEED=n` runs the world of that seed alone, with the same decisions, though not with the same timing;
 //! `OTTLA_CYCLES=n` runs that many kills, in the worlds from that seed on: `cargo xtask crash 10000` is the long run.
+//! `transactions/` does the same with transactional programs, and has a checker of its own for their histories.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -24,6 +25,7 @@ mod made;
 mod reader;
 mod sick;
 mod small_disk;
+mod transactions;
 mod value;
 mod world;
 

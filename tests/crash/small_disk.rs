@@ -1,4 +1,5 @@
-//! A small ext4 of its own that really fills up, under a broker that is killed while it is full.
+//! A small disk of its own that really fills up, under a broker that is killed while it is full: an ext4 where the kernel
+//! has loop devices, and one in memory wherever root may mount.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +21,10 @@ const BATCH_BYTES: usize = 300_000;
 /// Does not fit, however it is counted.
 const BATCHES_MAX: usize = DISK_BYTES as usize / BATCH_BYTES;
 
+/// What is mounted: `$0` is a file for an image, `$1` the directory, `$2` the size in bytes.
+const EXT4: &str = "mkfs.ext4 -q -m 0 \"$0\" && mount -o loop \"$0\" \"$1\"";
+const MEMORY: &str = "mount -t tmpfs -o size=\"$2\" small \"$1\"";
+
 /// A mount of which nobody else knows. It lives as long as the process that holds its namespace.
 struct SmallDisk {
     holder: Child,
@@ -29,14 +34,14 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Nothing where only root may mount and we are not root, or where the kernel has no loop devices.
-    fn mount() -> Option<SmallDisk> {
+    /// Nothing where only root may mount and we are not root, or where the kernel has no loop devices for an ext4.
+    fn mount(mount: &str) -> Option<SmallDisk> {
         let (directory, image) = (Arc::new(tempfile::tempdir().unwrap()), tempfile::tempdir().unwrap());
         let file = image.path().join("disk");
         std::fs::File::create(&file).unwrap().set_len(DISK_BYTES).unwrap();
-        let script = "mkfs.ext4 -q -m 0 \"$0\" && mount -o loop \"$0\" \"$1\" && echo mounted && exec sleep infinity";
+        let script = format!("{mount} && echo mounted && exec sleep infinity");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", script]).arg(&file).arg(directory.path());
+        command.args(["--mount", "sh", "-c", &script]).arg(&file).arg(directory.path()).arg(DISK_BYTES.to_string());
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut holder = match spawned {
             Ok(holder) => holder,
@@ -100,8 +105,8 @@ async fn assert_kept(cluster: &Cluster, acknowledged: usize) {
     }
 }
 
-async fn fills_and_is_killed(reserve: &str) {
-    let Some(disk) = SmallDisk::mount() else { return };
+async fn fills_and_is_killed(mount: &str, reserve: &str) {
+    let Some(disk) = SmallDisk::mount(mount) else { return };
     let mut broker = disk.start(&["log.segment.bytes=1048576", reserve]);
     let cluster = Cluster::connect(&broker.address, "test").await.unwrap();
     create(&cluster, "kept", 1, &[]).await;
@@ -134,10 +139,20 @@ async fn fills_and_is_killed(reserve: &str) {
 
 #[tokio::test]
 async fn a_small_disk_fills_up_to_the_reserve() {
-    fills_and_is_killed("ottla.log.reserve.bytes=4194304").await;
+    fills_and_is_killed(EXT4, "ottla.log.reserve.bytes=4194304").await;
 }
 
 #[tokio::test]
 async fn a_small_disk_fills_up_to_the_last_block() {
-    fills_and_is_killed("ottla.log.reserve.bytes=0").await;
+    fills_and_is_killed(EXT4, "ottla.log.reserve.bytes=0").await;
+}
+
+#[tokio::test]
+async fn a_small_disk_in_memory_fills_up_to_the_reserve() {
+    fills_and_is_killed(MEMORY, "ottla.log.reserve.bytes=4194304").await;
+}
+
+#[tokio::test]
+async fn a_small_disk_in_memory_fills_up_to_the_last_page() {
+    fills_and_is_killed(MEMORY, "ottla.log.reserve.bytes=0").await;
 }

@@ -161,10 +161,8 @@ impl World {
         self.broker = Some(broker.restart());
     }
 
-    /// No crash, and nothing that a crash leaves, is a reason for an error or a panic.
     fn examine(&mut self, log: &str) {
-        let wrong = log.lines().find(|line| line.contains(" ERROR ") || line.contains("panicked at"));
-        assert!(wrong.is_none(), "the broker says {wrong:?}:\n{log}");
+        assert_calm(log);
         self.compactions += log.lines().filter(|line| line.contains(" compacted ")).count() as u64;
     }
 
@@ -237,6 +235,12 @@ impl Drop for World {
     }
 }
 
+/// No crash, and nothing that a crash leaves, is a reason for an error or a panic.
+pub(crate) fn assert_calm(log: &str) {
+    let wrong = log.lines().find(|line| line.contains(" ERROR ") || line.contains("panicked at"));
+    assert!(wrong.is_none(), "the broker says {wrong:?}:\n{log}");
+}
+
 /// One topic that keeps everything or deletes its oldest segments, in segments that grow full or old.
 async fn create_load(cluster: &Cluster, retention_bytes: Option<usize>, short_segments: bool) {
     let retention_bytes = retention_bytes.map_or("-1".into(), |bytes| bytes.to_string());
@@ -246,7 +250,7 @@ async fn create_load(cluster: &Cluster, retention_bytes: Option<usize>, short_se
 }
 
 /// A port that stays the broker's over restarts: below those that the system gives to anybody who asks.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + (std::process::id() % 200) as u16 * 100;
     loop {

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// What both are told. Few partitions and next to no delay make groups quick to serve.
 const SETTINGS: &[&str] =
     &["auto.create.topics.enable=false", "offsets.topic.num.partitions=1", "group.initial.rebalance.delay.ms=20"];
+/// What Kafka is told besides: to assign as soon as somebody asks, not once a second, nor behind the answer.
+const SETTINGS_OF_KAFKA: &[&str] =
+    &["group.consumer.assignment.interval.ms=0", "group.consumer.assignor.offload.enable=false"];
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Apache Kafka, and Ottla.
@@ -45,7 +48,7 @@ impl Kafka {
     fn start(dir: &Path) -> Kafka {
         let mut kafka = Kafka { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), dir: dir.to_path_buf() };
         let mut start = xtask();
-        start.args(["oracle", "start"]).arg(dir).args(["--heap", "512m"]).args(SETTINGS);
+        start.args(["oracle", "start"]).arg(dir).args(["--heap", "512m"]).args(SETTINGS).args(SETTINGS_OF_KAFKA);
         let output = start.stderr(Stdio::inherit()).output().expect("cargo runs");
         let address = String::from_utf8_lossy(&output.stdout);
         kafka.address = address.trim().parse().unwrap_or_else(|_| panic!("Kafka did not start: {address:?}"));

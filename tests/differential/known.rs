@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::known_cluster::CLUSTER;
+use crate::known_consumers::CONSUMERS;
 
 /// A difference that is meant.
 #[derive(Debug)]
@@ -38,9 +39,10 @@ impl Known {
     }
 }
 
-/// All of them; those about the cluster as a whole stand in `known_cluster.rs`.
+/// All of them; those about the cluster as a whole stand in `known_cluster.rs`, those about groups of the consumer protocol in
+/// `known_consumers.rs`.
 pub(crate) fn all() -> impl Iterator<Item = &'static Known> {
-    KNOWN.iter().chain(CLUSTER)
+    KNOWN.iter().chain(CLUSTER).chain(CONSUMERS)
 }
 
 const KNOWN: &[Known] = &[
@@ -461,6 +463,24 @@ const KNOWN: &[Known] = &[
     Known {
         place: "",
         api: "FindCoordinator",
+        versions: ALL,
+        path: "error_message",
+        kafka: "\"\"",
+        ottla: "None",
+        reason: "no message is null, not empty",
+    },
+    Known {
+        place: "",
+        api: "DescribeClientQuotas",
+        versions: ALL,
+        path: "error_message",
+        kafka: "\"\"",
+        ottla: "None",
+        reason: "no message is null, not empty",
+    },
+    Known {
+        place: "",
+        api: "DescribeUserScramCredentials",
         versions: ALL,
         path: "error_message",
         kafka: "\"\"",

@@ -9,6 +9,7 @@ mod batch;
 mod brokers;
 mod known;
 mod known_cluster;
+mod known_consumers;
 mod normal;
 mod pair;
 mod random;

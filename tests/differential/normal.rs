@@ -31,6 +31,9 @@ pub(crate) fn normal<R: std::fmt::Debug + Any>(side: &Side, answer: &Answer<R>) 
     }
 }
 
+/// Lists whose order says nothing: the partitions of a member, and what it subscribes to.
+const SETS: &[&str] = &["partitions", "subscribed_topic_names"];
+
 struct Scope<'a> {
     side: &'a Side,
     /// Whether offsets are those of the metadata log, of which each broker has its own.
@@ -52,6 +55,8 @@ fn normalise(tree: &mut Tree, name: &str, scope: &mut Scope<'_>) {
             }
             if items.first().is_some_and(|item| key_of(item).is_some()) {
                 items.sort_by_key(|item| key_of(item).map(|(_, key)| key));
+            } else if SETS.contains(&name) && items.iter().all(|item| matches!(item, Tree::Atom(_) | Tree::Text(_))) {
+                items.sort_by_key(|item| item.text().to_string());
             }
         }
         Tree::Atom(_) | Tree::Text(_) => leaf(tree, name, scope),

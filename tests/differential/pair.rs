@@ -16,8 +16,10 @@ use crate::side::{Answer, Side};
 use crate::tree::{Tree, differences};
 
 /// Apache Kafka acknowledges a change before all of it shows; this long after the last one it may be asked again.
-const CATCH_UP: Duration = Duration::from_millis(600);
+const CATCH_UP: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
+/// Longer than either broker takes to find out anything that it finds out by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What both answered, where it could be read.
 pub(crate) struct Both<R> {
@@ -123,6 +125,34 @@ impl Pair {
         self.send(0, version, &build);
         let (kafka, ottla) = (self.kafka.receive::<R>(0, version), self.ottla.receive::<R>(0, version));
         self.judge::<R>(label, version, kafka, ottla, Some(&build))
+    }
+
+    /// The same request to each until its answer is as `is_it` says, which may take down what it says; and then what both
+    /// say. For what either broker finds out in its own time.
+    pub(crate) fn once_until<R>(
+        &mut self,
+        label: &str,
+        build: impl Fn(&Side) -> R,
+        is_it: impl Fn(&mut Side, &R::Response) -> bool,
+    ) -> Both<R::Response>
+    where
+        R: Request,
+        R::Response: Debug + Any,
+    {
+        let version = self.latest::<R>();
+        let deadline = Instant::now() + PATIENCE;
+        let [kafka, ottla] = [&mut self.kafka, &mut self.ottla].map(|side| {
+            loop {
+                side.send(0, version, &build(side));
+                let answer = side.receive::<R>(0, version);
+                let is_there = matches!(&answer, Answer::Response(response) if is_it(side, response));
+                if is_there || Instant::now() >= deadline {
+                    break answer;
+                }
+                sleep(POLL);
+            }
+        });
+        self.judge::<R>(label, version, kafka, ottla, None::<&fn(&Side) -> R>)
     }
 
     /// A request that asks for no answer.
@@ -280,6 +310,13 @@ fn is_read_only(key: i16) -> bool {
         FindCoordinatorRequest::KEY,
         DescribeGroupsRequest::KEY,
         ApiVersionsRequest::KEY,
+        DescribeClientQuotasRequest::KEY,
+        DescribeUserScramCredentialsRequest::KEY,
+        ConsumerGroupDescribeRequest::KEY,
+        ListGroupsRequest::KEY,
+        DescribeProducersRequest::KEY,
+        DescribeTransactionsRequest::KEY,
+        ListTransactionsRequest::KEY,
     ];
     KEYS.contains(&key)
 }

@@ -200,10 +200,18 @@ const KEYS: &[&str] = &[
     "key",
     "log_dir",
     "batch_index",
+    "entity_type",
+    "user",
+    // Of a quota: whose it is.
+    "entity",
 ];
 
 pub(crate) fn key_of(item: &Tree) -> Option<(&'static str, String)> {
-    let keys = KEYS.iter().filter_map(|key| item.field(key).map(|value| (*key, value.text().to_string())));
+    let text = |value: &Tree| match value {
+        Tree::List(_) => value.to_string(),
+        value => value.text().to_string(),
+    };
+    let keys = KEYS.iter().filter_map(|key| item.field(key).map(|value| (*key, text(value))));
     // A topic that goes by its id has an empty name.
     let mut found: Vec<_> = keys.collect();
     let place = found.iter().position(|(_, key)| !key.is_empty()).unwrap_or(0);

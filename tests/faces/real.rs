@@ -8,6 +8,7 @@ use super::Said;
 const CLASSES: &[(&str, &str)] = &[
     ("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
     ("cluster", "org.apache.kafka.tools.ClusterTool"),
+    ("client-metrics", "org.apache.kafka.tools.ClientMetricsCommand"),
     ("configs", "kafka.admin.ConfigCommand"),
     ("console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"),
     ("console-producer", "org.apache.kafka.tools.ConsoleProducer"),

@@ -112,18 +112,18 @@ async fn members_hand_partitions_over_and_survive_a_crash_of_the_broker() {
 
     let mut first = Member::connect(&broker, "first", 0).await;
     let joined = first.join("w.r[a-k]").await;
-    assert_eq!((joined.member_epoch, joined.heartbeat_interval_ms, assigned(&joined)), (1, 5_000, vec![0, 1, 2, 3]));
+    assert_eq!((joined.member_epoch, joined.heartbeat_interval_ms, assigned(&joined)), (2, 5_000, vec![0, 1, 2, 3]));
     let mut second = Member::connect(&broker, "second", 0).await;
     assert_eq!(assigned(&second.join("work").await), Vec::<i32>::new());
     assert_eq!(described(&first.connection).await.group_state, "Reconciling");
     let kept = assigned(&first.beat(None).await);
-    assert_eq!((first.epoch, kept.len()), (1, 2), "it gives back before it moves on");
+    assert_eq!((first.epoch, kept.len()), (2, 2), "it gives back before it moves on");
     first.beat(Some((topic_id, &kept))).await;
-    assert_eq!(first.epoch, 2);
+    assert_eq!(first.epoch, 3);
     assert_eq!(assigned(&second.beat(None).await).len(), 2);
 
     let group = described(&first.connection).await;
-    assert_eq!((group.group_state.as_str(), group.group_epoch, group.assignment_epoch), ("Stable", 2, 2));
+    assert_eq!((group.group_state.as_str(), group.group_epoch, group.assignment_epoch), ("Stable", 3, 3));
     assert_eq!((group.assignor_name.as_str(), group.members.len()), ("uniform", 2));
     assert!(group.members.iter().all(|member| member.assignment == member.target_assignment));
     let list = ListGroupsRequest { types_filter: vec!["consumer".into()], ..Default::default() };
@@ -133,9 +133,9 @@ async fn members_hand_partitions_over_and_survive_a_crash_of_the_broker() {
         (1, "Stable", "consumer")
     );
 
-    assert_eq!(first.commit(2, 7).await, ErrorCode::NONE);
-    assert_eq!(first.commit(3, 8).await, ErrorCode::STALE_MEMBER_EPOCH);
-    assert_eq!((first.fetch(2).await, first.fetch(1).await), (Ok(7), Err(ErrorCode::STALE_MEMBER_EPOCH)));
+    assert_eq!(first.commit(3, 7).await, ErrorCode::NONE);
+    assert_eq!(first.commit(4, 8).await, ErrorCode::STALE_MEMBER_EPOCH);
+    assert_eq!((first.fetch(3).await, first.fetch(2).await), (Ok(7), Err(ErrorCode::STALE_MEMBER_EPOCH)));
 
     broker.crash();
     let broker = broker.restart();
@@ -147,9 +147,9 @@ async fn members_hand_partitions_over_and_survive_a_crash_of_the_broker() {
     }
     for member in [&mut first, &mut second] {
         let answer = member.beat(None).await;
-        assert_eq!((answer.member_epoch, answer.assignment), (2, None), "nothing has happened");
+        assert_eq!((answer.member_epoch, answer.assignment), (3, None), "nothing has happened");
     }
-    assert_eq!(first.fetch(2).await, Ok(7));
+    assert_eq!(first.fetch(3).await, Ok(7));
 
     for member in [&mut first, &mut second] {
         let member_epoch = -1;

@@ -5,6 +5,7 @@
 mod alerts;
 mod bad_input;
 mod broker_process;
+mod client_metrics;
 mod compaction;
 mod configuration;
 mod consumer_groups;
@@ -15,10 +16,16 @@ mod groups;
 mod http;
 mod http_client;
 mod logs;
+mod many_consumers;
 mod metrics;
+mod migration;
+mod quotas;
+mod readers;
 mod restart;
 mod retention;
+mod security;
 mod series;
+
 mod total_retention;
 mod transactional;
 mod transactions;

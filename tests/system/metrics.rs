@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client::{Acks, Cluster, Consumer, GroupConfig, GroupConsumer, Producer, StartOffset, TopicPartition};
+use protocol::ErrorCode;
 use protocol::records::Codec;
 
 use crate::broker_process::{BrokerProcess, DEADLINE};
 use crate::http_client::get;
 use crate::restart::{create, record};
+use crate::transactional::{Transactional, Understanding};
 
 const MIB: u64 = 1 << 20;
 
@@ -23,7 +25,7 @@ impl Samples {
         Samples(lines.map(sample).collect())
     }
 
-    fn value(&self, sample: &str) -> f64 {
+    pub(crate) fn value(&self, sample: &str) -> f64 {
         *self.0.get(sample).unwrap_or_else(|| panic!("no {sample}"))
     }
 
@@ -92,6 +94,9 @@ async fn numbers_agree_with_what_happened() {
         ("kafka_network_requestmetrics_errorspersec{request=\"CreateTopics\",error=\"NONE\"}", 1.0),
         ("kafka_consumergroup_lag_sum{consumergroup=\"workers\",topic=\"work\"}", 1.0),
         ("kafka_coordinator_group_groupmetadatamanager_numgroupsstable", 1.0),
+        ("kafka_server_group_coordinator_metrics_group_count{protocol=\"classic\"}", 1.0),
+        ("kafka_server_group_coordinator_metrics_group_completed_rebalance_count", 1.0),
+        ("kafka_server_group_coordinator_metrics_consumer_group_rebalance_count", 0.0),
         ("kafka_log_logmanager_offlinelogdirectorycount", 0.0),
         ("ottla_log_dir_offline{dir", 0.0),
         ("ottla_metrics_cut{family=\"partitions\"}", 0.0),
@@ -117,6 +122,44 @@ async fn numbers_agree_with_what_happened() {
     let rss = samples.value("process_resident_memory_bytes");
     assert!((rss - broker.resident_bytes() as f64).abs() < 8e6, "{rss}");
     assert!(samples.value("process_open_fds") > 5.0 && samples.value("process_start_time_seconds") > 1.7e9);
+}
+
+#[tokio::test]
+async fn transactions_are_counted_however_they_end() {
+    let broker = BrokerProcess::start(&[
+        "transaction.state.log.num.partitions=3",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms=50",
+    ]);
+    let cluster = Cluster::connect(&broker.address, "test").await.unwrap();
+    create(&cluster, "work", 1, &[]).await;
+    for (id, ends) in [("one", Some(true)), ("two", Some(true)), ("three", Some(false)), ("late", None)] {
+        let timeout_ms = if ends.is_some() { 60_000 } else { 100 };
+        let mut producer = Transactional::init(&cluster, id, Understanding::New, timeout_ms).await;
+        assert_eq!(producer.send("work", 0, &["a"]).await, ErrorCode::NONE);
+        if let Some(committed) = ends {
+            assert_eq!(producer.end(committed).await, ErrorCode::NONE);
+        }
+    }
+    let mut open = Transactional::init(&cluster, "open", Understanding::Old, 60_000).await;
+    assert_eq!(open.send("work", 0, &["a"]).await, ErrorCode::NONE);
+    let wanted = [
+        ("ottla_transactional_ids", 5.0),
+        ("ottla_transactions_ongoing", 1.0),
+        ("ottla_transactions_ending", 0.0),
+        ("ottla_transactions_committed_total", 2.0),
+        ("ottla_transactions_aborted_total", 2.0),
+        ("ottla_transactions_timed_out_total", 1.0),
+        ("ottla_transaction_marker_orders_total", 4.0),
+        ("ottla_transaction_marker_retries_total", 0.0),
+        ("kafka_coordinator_transaction_transactionmarkerchannelmanager_unknowndestinationqueuesize", 0.0),
+    ];
+    let begun = Instant::now();
+    loop {
+        let samples = scrape(&broker);
+        let Some((name, value)) = wanted.iter().find(|(name, value)| samples.value(name) != *value) else { break };
+        assert!(begun.elapsed() < DEADLINE, "{name}: {} instead of {value}", samples.value(name));
+    }
+    assert!(scrape(&broker).value("kafka_server_transaction_coordinator_metrics_partition_load_time_max") >= 0.0);
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use crate::full_disk;
 use crate::http_client::get;
 use crate::metrics::used;
 use crate::restart::{create, record};
+use crate::transactional::{Transactional, Understanding};
 
 /// What other tests move: what it takes is not to be had here.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -31,7 +32,29 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ottla_log_dir_offline", "crash: after_a_failed_flush_nothing_is_acknowledged"),
     ("ottla_flush_failures_total", "crash: after_a_failed_flush_nothing_is_acknowledged"),
     ("kafka_server_kafkaserver_brokerstate", "broker: the_states_have_kafkas_numbers"),
+    ("kafka_server_produce_byte_rate", "quotas: a_producer_is_slowed_down_to_its_quota"),
+    ("kafka_server_produce_throttle_time", "quotas: a_producer_is_slowed_down_to_its_quota"),
+    ("kafka_server_fetch_byte_rate", "quotas: a_consumer_is_slowed_down_to_its_quota"),
+    ("kafka_server_fetch_throttle_time", "quotas: a_consumer_is_slowed_down_to_its_quota"),
+    ("kafka_server_request_request_time", "quotas: time_is_limited_too"),
+    ("kafka_server_request_throttle_time", "quotas: time_is_limited_too"),
+    ("kafka_server_controllermutation_mutation_rate", "quotas: partitions_are_created_and_deleted_at_a_rate"),
+    ("kafka_server_controllermutation_tokens", "quotas: partitions_are_created_and_deleted_at_a_rate"),
+    ("kafka_server_controllermutation_throttle_time", "quotas: partitions_are_created_and_deleted_at_a_rate"),
+    ("kafka_server_client_metrics_instance_count", "client_metrics: what_a_client_pushes_is_told_while_it_lasts"),
+    ("ottla_telemetry_clients", "client_metrics: what_a_client_pushes_is_told_while_it_lasts"),
+    ("ottla_telemetry_series", "client_metrics: what_a_client_pushes_is_told_while_it_lasts"),
+    ("kafka_server_client_metrics_throttle_count", "client_metrics: what_cannot_be_taken_is_refused_and_counted"),
+    (
+        "kafka_server_client_metrics_unknown_subscription_request_count",
+        "client_metrics: what_cannot_be_taken_is_refused_and_counted",
+    ),
+    ("ottla_telemetry_dropped_total", "client_metrics: what_cannot_be_taken_is_refused_and_counted"),
+    ("ottla_connections_throttled_total", "quotas: an_address_opens_connections_at_a_rate"),
+    ("ottla_transaction_marker_retries_total", "state: it_is_over_when_every_partition_knows"),
+    ("ottla_transactional_ids_expired_total", "state: an_id_that_nobody_uses_is_forgotten"),
     ("ottla_metrics_groups_unanswered_total", "broker: a_coordinator_that_does_not_answer_is_counted"),
+    ("ottla_metrics_transactions_unanswered_total", "broker: what_a_coordinator_does_not_say_is_left_out_and_counted"),
 ];
 
 /// Limits, which change with a setting, and those that are 1 and tell by their labels.
@@ -44,8 +67,8 @@ const SETTINGS: &[&str] = &[
     "process_max_fds",
 ];
 
-/// What the kernel counts and no test can make it count: reads that the page cache did not have.
-const MAY_MOVE: &[&str] = &["kafka_server_kafkaserver_linux_disk_read_bytes"];
+/// What no test can make move: reads that the page cache did not have, and what is over sooner than a scrape comes.
+const MAY_MOVE: &[&str] = &["kafka_server_kafkaserver_linux_disk_read_bytes", "ottla_transactions_ending"];
 
 /// Families, and the samples of each with the values that they had.
 #[derive(Default)]
@@ -126,6 +149,8 @@ async fn busy(seen: &mut Seen) {
         "log.cleaner.backoff.ms=20",
         "log.cleaner.min.cleanable.ratio=0.01",
         "log.roll.ms=50",
+        "transaction.state.log.num.partitions=2",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms=20",
     ]);
     seen.look(&broker);
     let (cluster, member) = used(&broker).await;
@@ -139,6 +164,7 @@ async fn busy(seen: &mut Seen) {
         seen.look(&broker);
     }
     consumed(&cluster, member).await;
+    transactions(&broker, &cluster, seen).await;
     halfway(&broker, seen).await;
     broker.await_line(&["INFO", "compacted", "latest"]);
     let mut broker = damaged(broker, seen).await;
@@ -225,6 +251,23 @@ async fn consumed(cluster: &Cluster, mut member: GroupConsumer) {
     let topics = vec![DeleteRecordsTopic { name: "work".into(), partitions }];
     let answer = connection.send(&DeleteRecordsRequest { topics, timeout_ms: 10_000 }).await.unwrap();
     assert!(!answer.topics[0].partitions[0].error_code.is_error(), "{answer:?}");
+}
+
+/// One that is committed, one that nobody ends.
+async fn transactions(broker: &BrokerProcess, cluster: &Cluster, seen: &mut Seen) {
+    for (id, timeout_ms, is_committed) in [("one", 60_000, true), ("late", 300, false)] {
+        let mut producer = Transactional::init(cluster, id, Understanding::New, timeout_ms).await;
+        assert_eq!(producer.send("work", 0, &["in a transaction"]).await, ErrorCode::NONE);
+        seen.look(broker);
+        if is_committed {
+            assert_eq!(producer.end(true).await, ErrorCode::NONE);
+        }
+    }
+    let begun = Instant::now();
+    while seen.value("ottla_transactions_timed_out_total") < 2 {
+        assert!(begun.elapsed() < DEADLINE, "no transaction times out");
+        seen.look(broker);
+    }
 }
 
 /// A group whose leader owes its assignment, one that waits for a member, and a fetch that waits for records.

@@ -70,6 +70,22 @@ async fn a_second_instance_takes_over() {
     }
 }
 
+/// What a transaction's coordinator was never told of is not written: nobody would ever end it.
+#[tokio::test]
+async fn what_was_not_added_is_refused() {
+    let (_broker, cluster) = start(&[]).await;
+    let mut hasty = Transactional::init(&cluster, "hasty", Understanding::Old, LONG_MS).await;
+    assert_eq!(hasty.produce("a", 0, &["before"]).await, ErrorCode::TRANSACTION_ABORTABLE);
+    assert_eq!(hasty.send("a", 1, &["kept"]).await, ErrorCode::NONE);
+    assert_eq!(hasty.produce("a", 0, &["beside"]).await, ErrorCode::TRANSACTION_ABORTABLE);
+    assert_eq!(hasty.end(true).await, ErrorCode::NONE);
+    // Until the marker is there, the partition knows of a transaction that goes on.
+    committed_become(&cluster, "a", 1, &["kept"]).await;
+    assert_eq!(hasty.produce("a", 1, &["after"]).await, ErrorCode::TRANSACTION_ABORTABLE);
+    committed_become(&cluster, "a", 1, &["kept"]).await;
+    assert!(read(&cluster, "a", 0, Isolation::ReadUncommitted).await.is_empty());
+}
+
 /// A producer that does not come back holds readers up for as long as it said, and no longer.
 #[tokio::test]
 async fn what_runs_too_long_is_aborted() {

@@ -20,6 +20,8 @@ pub(crate) fn run(pair: &mut Pair) {
     pair.scenario("brokers");
     frames(pair);
     cluster(pair);
+    // Asking makes Apache Kafka create the topic of the offsets, which may take a while.
+    super::wait_for_coordinator(pair);
     coordinators(pair);
     log_dirs(pair);
 }

@@ -1,6 +1,7 @@
 //! DescribeQuorum, UnregisterBroker, UpdateFeatures, ElectLeaders, reassignments, ListConfigResources.
 
 use protocol::messages::alter_partition_reassignments::{ReassignablePartition, ReassignableTopic};
+use protocol::messages::alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use protocol::messages::describe_quorum::{RequestedPartitionData, RequestedTopicData};
 use protocol::messages::elect_leaders::TopicPartitions;
 use protocol::messages::list_partition_reassignments::ListPartitionReassignmentsTopics;
@@ -9,6 +10,7 @@ use protocol::messages::*;
 
 use super::create;
 use crate::pair::Pair;
+use crate::side::{Answer, Side};
 
 pub(crate) fn run(pair: &mut Pair) {
     quorum(pair);
@@ -18,6 +20,7 @@ pub(crate) fn run(pair: &mut Pair) {
     elections(pair);
     reassignments(pair);
     config_resources(pair);
+    log_dirs(pair);
 }
 
 fn quorum(pair: &mut Pair) {
@@ -186,4 +189,57 @@ fn config_resources(pair: &mut Pair) {
             resource_types: resource_types.to_vec(),
         });
     }
+}
+
+/// Replicas that are told where to be. Each broker has one log directory.
+fn log_dirs(pair: &mut Pair) {
+    const OURS: &str = "the log directory";
+    for side in [&mut pair.kafka, &mut pair.ottla] {
+        side.send(0, 4, &DescribeLogDirsRequest { topics: None });
+        let Answer::Response(answer) = side.receive::<DescribeLogDirsRequest>(0, 4) else { panic!("no answer") };
+        assert_eq!(answer.results.len(), 1, "one directory");
+        side.set_name(OURS, &answer.results[0].log_dir);
+    }
+    let long = "l".repeat(249);
+    let fits = "l".repeat(213);
+    create(pair, &fits, 1, &[]);
+    /// A directory, what is below it, and what shall be there.
+    type Dir<'a> = (&'a str, &'a str, &'a [(&'a str, &'a [i32])]);
+    let cases: &[(&str, &[Dir<'_>])] = &[
+        ("where they are", &[(OURS, "", &[("moved", &[0, 1])])]),
+        ("nowhere", &[("/no/such/directory", "", &[("moved", &[0, 1])])]),
+        ("where nothing is", &[("", "", &[("moved", &[0])])]),
+        ("a relative path", &[("data", "", &[("moved", &[0])])]),
+        ("a slash too many", &[(OURS, "/", &[("moved", &[0])])]),
+        ("below it", &[(OURS, "/moved-0", &[("moved", &[0])])]),
+        ("missing ones", &[(OURS, "", &[("moved", &[0, 2, -1]), ("missing", &[0]), ("", &[0]), ("a/b", &[0])])]),
+        ("missing ones, nowhere", &[("/no/such/directory", "", &[("moved", &[2]), ("missing", &[0])])]),
+        ("nowhere first", &[("/no", "", &[("moved", &[0])]), (OURS, "", &[("moved", &[0])])]),
+        ("nowhere in the end", &[(OURS, "", &[("moved", &[0])]), ("/no", "", &[("moved", &[0])])]),
+        ("one topic in two parts", &[(OURS, "", &[("moved", &[0]), ("moved", &[1])])]),
+        ("one partition twice", &[(OURS, "", &[("moved", &[0, 0])])]),
+        ("a name that is too long", &[(OURS, "", &[(&long, &[0])])]),
+        ("a name that fits just", &[(OURS, "", &[(&fits, &[0])])]),
+        ("a name that would fit with a shorter index", &[(OURS, "", &[(&fits, &[10])])]),
+        ("no partitions", &[(OURS, "", &[("moved", &[])])]),
+        ("no topics", &[(OURS, "", &[])]),
+        ("no directories", &[]),
+    ];
+    for (label, dirs) in cases {
+        let build = |side: &Side| AlterReplicaLogDirsRequest {
+            dirs: dirs.iter().map(|(dir, below, topics)| to_dir(side.name(dir) + below, topics)).collect(),
+        };
+        pair.every_version(&format!("log directories: {label}"), build);
+    }
+    pair.every_version("log directories: described", |_| DescribeLogDirsRequest {
+        topics: Some(vec![describe_log_dirs::DescribableLogDirTopic { topic: "moved".into(), partitions: vec![0, 1] }]),
+    });
+}
+
+fn to_dir(path: String, topics: &[(&str, &[i32])]) -> AlterReplicaLogDir {
+    let topic = |(name, partitions): &(&str, &[i32])| AlterReplicaLogDirTopic {
+        name: name.to_string(),
+        partitions: partitions.to_vec(),
+    };
+    AlterReplicaLogDir { path, topics: topics.iter().map(topic).collect() }
 }

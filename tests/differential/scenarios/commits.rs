@@ -13,7 +13,7 @@ use crate::pair::Pair;
 use crate::side::{Answer, Side};
 
 /// Names, and the partitions of each.
-type Topics<'a> = &'a [(&'a str, &'a [i32])];
+pub(crate) type Topics<'a> = &'a [(&'a str, &'a [i32])];
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -44,7 +44,13 @@ pub(crate) fn wait_for_coordinator(pair: &mut Pair) {
     }
 }
 
-fn commit(side: &Side, group: &str, topic: &str, partition_index: i32, committed_offset: i64) -> OffsetCommitRequest {
+pub(crate) fn commit(
+    side: &Side,
+    group: &str,
+    topic: &str,
+    partition_index: i32,
+    committed_offset: i64,
+) -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition {
         partition_index,
         committed_offset,
@@ -120,7 +126,7 @@ fn alone(pair: &mut Pair) {
     }
 }
 
-fn fetch(side: &Side, group: &str, topics: Option<Topics<'_>>) -> OffsetFetchRequest {
+pub(crate) fn fetch(side: &Side, group: &str, topics: Option<Topics<'_>>) -> OffsetFetchRequest {
     let by_name = |(name, partitions): &(&str, &[i32])| OffsetFetchRequestTopic {
         name: name.to_string(),
         partition_indexes: partitions.to_vec(),
@@ -224,7 +230,7 @@ fn with_members(pair: &mut Pair) {
     pair.once("busy: delete the group", |_| DeleteGroupsRequest { groups_names: vec![group.into()] });
 }
 
-fn delete(group: &str, topics: Topics<'_>) -> OffsetDeleteRequest {
+pub(crate) fn delete(group: &str, topics: Topics<'_>) -> OffsetDeleteRequest {
     let partition = |index: &i32| OffsetDeleteRequestPartition { partition_index: *index };
     let topic = |(name, partitions): &(&str, &[i32])| OffsetDeleteRequestTopic {
         name: name.to_string(),

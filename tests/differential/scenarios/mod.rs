@@ -1,14 +1,18 @@
 //! What is asked on purpose, an area a file.
 
 mod brokers;
+mod client_metrics;
 mod cluster;
 mod commits;
 mod configs;
+mod consumers;
 mod fetch;
 mod groups;
 mod metadata;
 mod offsets;
 mod produce;
+mod quotas;
+mod security;
 mod setup;
 mod topics;
 mod transactions;
@@ -30,8 +34,12 @@ pub(crate) fn run(pair: &mut Pair) {
         ("fetch", fetch::run),
         ("offsets", offsets::run),
         ("configs", configs::run),
+        ("client_metrics", client_metrics::run),
+        ("quotas", quotas::run),
+        ("security", security::run),
         ("groups", groups::run),
         ("commits", commits::run),
+        ("consumers", consumers::run),
         ("cluster", cluster::run),
         ("transactions", transactions::run),
     ];

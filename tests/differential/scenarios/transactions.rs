@@ -36,6 +36,7 @@ pub(crate) fn run(pair: &mut Pair) {
     }
     offsets(pair, "older", 4, 4);
     offsets(pair, "newer", 5, 5);
+    super::consumers::in_transactions(pair);
     told(pair);
 }
 
@@ -55,7 +56,7 @@ fn coordinators(pair: &mut Pair) {
 }
 
 /// A producer of `id`, whose id and epoch are remembered as those of `alias`.
-fn init(pair: &mut Pair, id: &str, alias: &str) {
+pub(crate) fn init(pair: &mut Pair, id: &str, alias: &str) {
     for side in [&mut pair.kafka, &mut pair.ottla] {
         let deadline = Instant::now() + LIMIT;
         loop {
@@ -79,7 +80,7 @@ fn init_of(id: &str, transaction_timeout_ms: i32, producer_id: i64, producer_epo
     InitProducerIdRequest { transactional_id: Some(id.into()), transaction_timeout_ms, producer_id, producer_epoch }
 }
 
-fn epoch(side: &Side, alias: &str) -> i16 {
+pub(crate) fn epoch(side: &Side, alias: &str) -> i16 {
     side.number(&format!("{alias}.epoch")) as i16
 }
 

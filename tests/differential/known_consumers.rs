@@ -1,0 +1,78 @@
+//! The differences that are meant in groups of the consumer protocol (KIP-848).
+
+use crate::known::{ALL, Known};
+
+pub(crate) const CONSUMERS: &[Known] = &[
+    Known {
+        place: "consumers: ",
+        api: "ConsumerGroupHeartbeat",
+        versions: ALL,
+        path: "heartbeat_interval_ms",
+        kafka: "5000",
+        ottla: "50",
+        reason: "a member that waits for partitions is told to come back soon",
+    },
+    Known {
+        place: "transactions: of a group",
+        api: "ConsumerGroupHeartbeat",
+        versions: ALL,
+        path: "heartbeat_interval_ms",
+        kafka: "5000",
+        ottla: "50",
+        reason: "a member that waits for partitions is told to come back soon",
+    },
+    Known {
+        place: "consumers: static: joins again",
+        api: "ConsumerGroupHeartbeat",
+        versions: ALL,
+        path: "",
+        kafka: "",
+        ottla: "",
+        reason: "the same member under the same name: the answer to its first request was lost, and it is let in at once",
+    },
+    Known {
+        place: "consumers: ",
+        api: "OffsetFetch",
+        versions: ALL,
+        path: "error_code",
+        kafka: "UNKNOWN_SERVER_ERROR",
+        ottla: "UNKNOWN_MEMBER_ID",
+        reason: "Kafka fails on an epoch without a member id",
+    },
+    Known {
+        place: "consumers: patterns: nothing matches",
+        api: "",
+        versions: ALL,
+        path: "epoch",
+        kafka: "1",
+        ottla: "2",
+        reason: "a pattern is resolved with the request that brings it, so there is a first assignment at once",
+    },
+    Known {
+        place: "consumers: patterns: less",
+        api: "ConsumerGroupHeartbeat",
+        versions: ALL,
+        path: "member_epoch",
+        kafka: "3",
+        ottla: "2",
+        reason: "Kafka resolves a pattern behind its answer, and was asked until the member had given back",
+    },
+    Known {
+        place: "consumers: doors: a classic member asks for an id",
+        api: "JoinGroup",
+        versions: ALL,
+        path: "member_id",
+        kafka: "",
+        ottla: "<new member",
+        reason: "the id begins with the client's, as in every group of the classic protocol; Kafka's is a bare UUID here",
+    },
+    Known {
+        place: "consumers: doors: left",
+        api: "DescribeGroups",
+        versions: ALL,
+        path: "member_assignment",
+        kafka: "consumed",
+        ottla: "",
+        reason: "a group that goes back to the classic protocol is logged with what its members have, not what they shall have",
+    },
+];
