@@ -3,13 +3,14 @@
 #   run kafka        starts Apache Kafka in its place, KAFKA_VERSION picks the release
 #   run HOST:PORT    talks to a broker that runs already
 # It leaves the address in $broker, a scratch directory in $work, and ends what it started when the script ends.
+# restart_broker kills it with SIGKILL and starts it on the same port and directory.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[1]}")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 suite=$(basename "$here")
 work=${CARGO_TARGET_DIR:-$root/target}/clients/$suite
 mkdir -p "$work"
-broker= broker_pid= broker_dir=
+broker= broker_pid= broker_dir= broker_command=()
 
 # start_broker [HOST:PORT|kafka] [key=value...]: the pairs are configuration on top of the defaults.
 start_broker() {
@@ -23,7 +24,8 @@ start_broker() {
       rm -rf "$broker_dir"
       trap 'stop_broker' EXIT
       trap 'exit 143' TERM INT
-      broker=$(cd "$root" && cargo xtask oracle start "$broker_dir" --heap 512m "$@")
+      broker_command=(cargo xtask oracle start "$broker_dir" --heap 512m "$@")
+      broker=$(cd "$root" && "${broker_command[@]}")
       return ;;
     *) broker=$where; return ;;
   esac
@@ -37,10 +39,15 @@ start_broker() {
   for pair in "$@"; do arguments+=(--set "$pair"); done
   trap 'stop_broker' EXIT
   trap 'exit 143' TERM INT
-  env -u OTTLA_BIN "$binary" "${arguments[@]}" >"$broker_dir/out.log" 2>&1 &
-  broker_pid=$!
+  broker_command=(env -u OTTLA_BIN "$binary" "${arguments[@]}")
   broker=127.0.0.1:$port
-  local tries=0
+  launch_broker
+}
+
+launch_broker() {
+  "${broker_command[@]}" >>"$broker_dir/out.log" 2>&1 &
+  broker_pid=$!
+  local tries=0 port=${broker#*:}
   until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
     tries=$((tries + 1))
     if [ $tries -gt 200 ] || ! kill -0 $broker_pid 2>/dev/null; then
@@ -50,6 +57,20 @@ start_broker() {
     fi
     sleep 0.05
   done
+}
+
+restart_broker() {
+  if [ -n "$broker_pid" ]; then
+    { kill -9 "$broker_pid" && wait "$broker_pid"; } 2>/dev/null || true
+    launch_broker
+  elif [ -n "$broker_dir" ]; then
+    (cd "$root" && cargo xtask oracle kill "$broker_dir" 1)
+    while (exec 3<>"/dev/tcp/127.0.0.1/${broker#*:}") 2>/dev/null; do sleep 0.05; done
+    (cd "$root" && "${broker_command[@]}" --port "${broker#*:}") >/dev/null
+  else
+    echo "$suite: $broker was not started here and is not restarted" >&2
+    return 1
+  fi
 }
 
 # Keeps the directory of a run that failed: its log tells what the broker saw. A panic is a failure whatever the client says.

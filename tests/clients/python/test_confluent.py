@@ -52,6 +52,8 @@ def consumer(group=None, **settings):
         "fetch.wait.max.ms": 100,
         "heartbeat.interval.ms": 300,
     }
+    if settings.get("group.protocol") == "consumer":
+        del defaults["heartbeat.interval.ms"]  # there it is the broker's to say
     return Consumer({**defaults, **settings}, logger=LOGGER)
 
 
@@ -420,7 +422,8 @@ class Member:
     def __init__(self, group, topic, **settings):
         self.consumer = consumer(group, auto_commit_interval_ms=200, **settings)
         self.seen, self.partitions, self.trouble = [], set(), []
-        self.cooperative = settings.get("partition_assignment_strategy") == "cooperative-sticky"
+        incremental = [settings.get("partition_assignment_strategy"), settings.get("group_protocol")]
+        self.cooperative = "cooperative-sticky" in incremental or "consumer" in incremental
         self.consumer.subscribe([topic], on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost)
         self.running = True
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -499,6 +502,12 @@ class Groups(Suite):
 
     def test_cooperative_sticky(self):
         self.three_members(partition_assignment_strategy="cooperative-sticky")
+
+    def test_consumer_protocol(self):
+        self.three_members(group_protocol="consumer")
+
+    def test_consumer_protocol_with_range(self):
+        self.three_members(group_protocol="consumer", group_remote_assignor="range")
 
     def test_static_member_keeps_its_partitions(self):
         topic, group = create_topic(4), fresh("group")

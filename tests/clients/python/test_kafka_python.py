@@ -25,6 +25,9 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
+# Far from the 100 ms after which this client looks at its topics again and joins: a poll that ends just then loses the join.
+POLL_MS = 1000
+
 
 def consumer(*topics, **settings):
     defaults = {"auto_offset_reset": "earliest", "fetch_max_wait_ms": 100, "heartbeat_interval_ms": 300}
@@ -37,7 +40,7 @@ def take(reader, count):
     found = []
     deadline = time.monotonic() + PATIENCE_S
     while len(found) < count and time.monotonic() < deadline:
-        batches = reader.poll(timeout_ms=100, max_records=count - len(found))
+        batches = reader.poll(timeout_ms=POLL_MS, max_records=count - len(found))
         for messages in batches.values():
             found += messages
         if not batches:
@@ -311,7 +314,7 @@ class Member(ConsumerRebalanceListener):
 
     def work(self):
         while self.running:
-            found = self.consumer.poll(timeout_ms=100)
+            found = self.consumer.poll(timeout_ms=POLL_MS)
             for messages in found.values():
                 self.seen += [(message.partition, message.offset) for message in messages]
             if not found:

@@ -48,8 +48,12 @@ var trouble = []string{
 }
 
 // A producer of every release of Sarama may find that it closed its own connection while it started, and takes another;
-// it does so with any broker. When the broker is at fault the line says "because kafka server".
-var itsOwn = []string{"kafka: broker not connected", "state change to [retrying-", "abandoning broker"}
+// it does so with any broker. When the broker is at fault the line says "because kafka server". A producer of transactions
+// tries again until the markers of the one before are written, which the broker does behind its answer.
+var itsOwn = []string{
+	"kafka: broker not connected", "state change to [retrying-", "abandoning broker",
+	"another concurrent operation on the same transaction", "txnmgr/transition", "successful to add partitions txn",
+}
 
 func (l *troubleLog) add(line string) {
 	for _, part := range itsOwn {

@@ -70,6 +70,9 @@ public final class Broker {
         Map<String, Object> settings = settings("auto.offset.reset=earliest", "fetch.max.wait.ms=100",
             "heartbeat.interval.ms=300", "enable.auto.commit=false");
         settings.putAll(settings(pairs));
+        if ("consumer".equals(settings.get("group.protocol"))) {
+            settings.remove("heartbeat.interval.ms"); // there it is the broker's to say
+        }
         return new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
     }
 
