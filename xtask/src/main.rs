@@ -26,7 +26,7 @@ usage: cargo xtask <command>
   image test [--load-seconds N]       and runs it: in containers, or in an emulator if it is another machine's
   image twice                         and builds it in two places, which has to give the same bytes
   crash [KILLS]                       the crash test for as long as that many kills take
-  mutants [NAME...]                   planted bugs, each of which a test has to notice
+  mutants [--times N] [NAME...]       planted bugs, each of which a test has to notice
   oracle <command>                    a real Apache Kafka, its tools and its message schemas
 ";
 

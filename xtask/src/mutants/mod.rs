@@ -26,14 +26,15 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 type Target = (&'static str, &'static str);
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let wanted = wanted(args)?;
+    let (times, words) = times(args)?;
+    let wanted = wanted(words)?;
     let (root, scratch) = (paths::root(), paths::target().join("mutants"));
     let stale = stale(&root);
     if !stale.is_empty() {
         return Err(format!("mutants: plants that do not fit the code any more:\n{}", stale.join("\n")));
     }
     let tree = Tree::copy(&root, &scratch.join("tree"))?;
-    let bench = Bench { tree, build: scratch.join("build"), logs: scratch.join("logs") };
+    let bench = Bench { tree, build: scratch.join("build"), logs: scratch.join("logs"), times };
     fs::create_dir_all(&bench.logs).map_err(|e| format!("{}: {e}", bench.logs.display()))?;
 
     let begun = Instant::now();
@@ -49,10 +50,21 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     print(&rows, begun.elapsed())
 }
 
+/// How often each plant has to be caught, and the other words.
+fn times(args: &[String]) -> Result<(u32, &[String]), String> {
+    match args {
+        [flag, number, words @ ..] if flag == "--times" => match number.parse() {
+            Ok(times) if times > 0 => Ok((times, words)),
+            _ => Err(format!("mutants: --times wants a number above 0, not {number}")),
+        },
+        words => Ok((1, words)),
+    }
+}
+
 /// The plants whose names begin with one of the words, or all, those of one test binary together.
 fn wanted(args: &[String]) -> Result<Vec<&'static Plant>, String> {
     if let Some(flag) = args.iter().find(|arg| arg.starts_with('-')) {
-        return Err(format!("mutants: unknown flag {flag}; usage: cargo xtask mutants [NAME...]"));
+        return Err(format!("mutants: unknown flag {flag}; usage: cargo xtask mutants [--times N] [NAME...]"));
     }
     let is_wanted = |plant: &&Plant| args.is_empty() || args.iter().any(|word| plant.name.starts_with(word.as_str()));
     let mut found: Vec<&Plant> = plants::all().filter(is_wanted).collect();
@@ -118,6 +130,8 @@ struct Bench {
     tree: Tree,
     build: PathBuf,
     logs: PathBuf,
+    /// A test that catches a plant by luck is red for nothing some day, so it may be asked more often than once.
+    times: u32,
 }
 
 impl Bench {
@@ -151,11 +165,14 @@ impl Bench {
             println!("{}: {error}", plant.name);
             return Ok(Verdict::Uncompilable);
         }
-        Ok(match self.test(target_of(plant), &[plant.test], &log)? {
-            None => Verdict::Hung,
-            Some(status) if status.success() => Verdict::Survived,
-            Some(_) => Verdict::Caught,
-        })
+        for _ in 0..self.times {
+            match self.test(target_of(plant), &[plant.test], &log)? {
+                None => return Ok(Verdict::Hung),
+                Some(status) if status.success() => return Ok(Verdict::Survived),
+                Some(_) => {}
+            }
+        }
+        Ok(Verdict::Caught)
     }
 
     /// Compiles apart from testing, so that a compiler's error is not taken for a test's.

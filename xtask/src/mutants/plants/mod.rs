@@ -1,6 +1,7 @@
-//! The bugs that are planted, and who has to notice: a file for each crate, and one for transactions.
+//! The bugs that are planted, and who has to notice: a file for each crate, one for transactions and one for compaction.
 
 mod broker;
+mod compaction;
 mod protocol;
 mod raft;
 mod state;
@@ -24,7 +25,6 @@ pub(super) struct Plant {
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Plant> {
-    [protocol::PLANTS, storage::PLANTS, state::PLANTS, transactions::PLANTS, raft::PLANTS, broker::PLANTS]
-        .into_iter()
-        .flatten()
+    let crates = [protocol::PLANTS, storage::PLANTS, state::PLANTS, raft::PLANTS, broker::PLANTS];
+    crates.into_iter().chain([compaction::PLANTS, transactions::PLANTS]).flatten()
 }

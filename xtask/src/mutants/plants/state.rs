@@ -123,4 +123,14 @@ pub(super) const PLANTS: &[Plant] = &[
         test: "topics_are_created_on_their_preconditions",
         why: "a partition has a leader that does not exist",
     },
+    Plant {
+        name: "groups-expire-in-one-call",
+        file: "state/src/group/mod.rs",
+        find: "> EXPIRY_BYTES_MAX {",
+        replace: "> EXPIRY_BYTES_MAX * 1000 {",
+        package: "state",
+        target: "lib",
+        test: "group::tests::limits::groups_whose_moment_comes_together_are_dealt_with_one_after_the_other",
+        why: "a batch ends in the middle of what turns a group into one of another protocol, and a crash leaves it without members",
+    },
 ];
