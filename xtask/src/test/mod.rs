@@ -2,10 +2,12 @@
 //!
 //! Checks run from cheap to dear: lints, unit tests, integration tests with Kafka's schemas, fuzzing, then the suites of
 //! real clients against the built broker, two at a time. The output of each goes to `target/test-logs`; the screen shows
-//! one line a check, a table at the end, and for each failure the tail of its log with the line that reproduces it.
+//! one line a check, a table at the end, and for each failure the tail of its log with the line that reproduces it. A
+//! test that is red by luck gets a second try, which is told (`second_try.rs`).
 
 mod plan;
 pub(crate) mod process;
+mod second_try;
 mod summary;
 
 use crate::paths;
@@ -42,18 +44,16 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     std::fs::create_dir_all(&logs).map_err(|e| format!("{}: {e}", logs.display()))?;
 
     let begun = Instant::now();
-    let (alone, together): (Vec<Check>, Vec<Check>) = checks.into_iter().partition(|check| !check.is_client);
-    let mut finished: Vec<Finished> = Vec::new();
-    for check in alone {
-        finished.push(run_one(&check));
-    }
+    let (together, alone): (Vec<&Check>, Vec<&Check>) = checks.iter().partition(|check| check.is_client);
+    let mut finished: Vec<Finished> = alone.into_iter().map(run_one).collect();
     if !together.is_empty() {
         finished.extend(run_clients(together, &finished));
     }
+    second_try::run(&checks, &mut finished);
     summary::print(&finished, begun.elapsed())
 }
 
-fn run_clients(checks: Vec<Check>, before: &[Finished]) -> Vec<Finished> {
+fn run_clients(checks: Vec<&Check>, before: &[Finished]) -> Vec<Finished> {
     if let Some(build) = before.iter().find(|done| done.name == plan::BUILD && done.verdict == Verdict::Failed) {
         let reason = format!("{} failed", build.name);
         return checks.iter().map(|check| Finished::skipped(&check.name, &reason)).collect();
@@ -66,7 +66,7 @@ fn run_clients(checks: Vec<Check>, before: &[Finished]) -> Vec<Finished> {
                 loop {
                     let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
                     let Some(check) = next else { return };
-                    let finished = run_one(&check);
+                    let finished = run_one(check);
                     if let Ok(mut done) = done.lock() {
                         done.push(finished);
                     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 /// The check that builds the broker which the client suites talk to.
 pub(crate) const BUILD: &str = "build";
 
+#[derive(Clone)]
 pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) command: Vec<String>,
@@ -16,6 +17,8 @@ pub(crate) struct Check {
     /// Programs without which it cannot run.
     pub(crate) needs: Vec<String>,
     pub(crate) timeout: Duration,
+    /// A script that says itself what it needs, and not one of cargo's commands.
+    pub(crate) is_script: bool,
     pub(crate) is_client: bool,
 }
 
@@ -45,7 +48,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "unit",
-        command: &["cargo", "test", "--locked", "--workspace", "--lib", "--bins"],
+        command: &["cargo", "test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins"],
         needs: &[],
         timeout_s: 1200,
         quick: true,
@@ -132,6 +135,7 @@ fn from_row(row: &Row) -> Check {
         env: vec![("OTTLA_SCHEMAS".to_owned(), schemas.display().to_string())],
         needs: row.needs.iter().map(|&program| program.to_owned()).collect(),
         timeout: Duration::from_secs(row.timeout_s),
+        is_script: false,
         is_client: false,
     }
 }
@@ -165,6 +169,7 @@ fn scripted(name: String, script: &Path) -> Result<Check, String> {
         env: Vec::new(),
         needs,
         timeout: Duration::from_secs(timeout_s),
+        is_script: true,
         is_client: false,
     })
 }

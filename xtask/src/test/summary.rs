@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What the log of a first try ends in, when there was a second.
+pub(super) const FIRST_LOG: &str = "first.log";
+
 /// Lines of a failed check's log that are shown.
 const TAIL_LINES: usize = 40;
 
@@ -28,6 +31,8 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Passed,
+    /// Red once, and green when it was tried again.
+    PassedAgain,
     Failed,
     /// Something it needs is not on this machine.
     Missing,
@@ -62,9 +67,9 @@ impl Finished {
     }
 
     /// In CI every tool is there, or the run proves nothing.
-    fn is_failure(&self) -> bool {
+    pub(super) fn is_failure(&self) -> bool {
         match self.verdict {
-            Verdict::Passed => false,
+            Verdict::Passed | Verdict::PassedAgain => false,
             Verdict::Failed => true,
             Verdict::Missing | Verdict::Skipped => std::env::var("CI").is_ok_and(|ci| ci == "true"),
         }
@@ -74,6 +79,7 @@ impl Finished {
 pub(crate) fn print_line(done: &Finished) {
     let verdict = match done.verdict {
         Verdict::Passed => "ok",
+        Verdict::PassedAgain => "ok again",
         Verdict::Failed => "FAILED",
         Verdict::Missing => "MISSING",
         Verdict::Skipped => "skipped",
@@ -90,6 +96,10 @@ pub(crate) fn print(all: &[Finished], took: Duration) -> Result<(), String> {
         println!("{:<28} {passed:>8} {failed:>8} {skipped:>8} {seconds:>9.1}  {}", done.name, done.remark);
     }
     println!("{:<28} {:>36.1}", "all", took.as_secs_f64());
+    for done in all.iter().filter(|done| done.verdict == Verdict::PassedAgain) {
+        let first = done.log.as_ref().map(|log| log.with_extension(FIRST_LOG)).unwrap_or_default();
+        println!("\n==== {}, the first try ====\n{}\nlog: {}", done.name, tail(&first), first.display());
+    }
     let failures: Vec<&Finished> = all.iter().filter(|done| done.is_failure()).collect();
     for done in &failures {
         println!("\n==== {} ====", done.name);
