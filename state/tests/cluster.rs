@@ -254,8 +254,10 @@ fn subscriptions_to_clients_metrics_are_listed_and_limited() {
     }
     let one_more = only(image.apply(&update(of("more".to_owned()), &set)));
     assert_eq!(one_more, Err(ErrorCode::POLICY_VIOLATION));
+    let delete = [("interval.ms", ConfigOperation::Delete)];
+    assert_eq!(only(image.apply(&update(of("absent".to_owned()), &delete))), Ok(()), "nothing becomes more");
     assert_eq!(only(image.apply(&update(of("007".to_owned()), &set))), Ok(()), "one that is there may change");
-    assert_eq!(only(image.apply(&update(of("007".to_owned()), &[("interval.ms", ConfigOperation::Delete)]))), Ok(()));
+    assert_eq!(only(image.apply(&update(of("007".to_owned()), &delete))), Ok(()));
     assert_eq!(only(image.apply(&update(of("more".to_owned()), &set))), Ok(()));
     let names: Vec<_> = image.client_metrics().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(names.len(), CLIENT_METRICS_MAX);

@@ -4,7 +4,7 @@
 //! have neither an aborted transaction's records nor its entry in the index, while a slow reader has the records from those
 //! that went. So what was found counts only if no segment was replaced meanwhile.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{self, AtomicU64, Ordering};
 use std::thread;
 
 use protocol::records::batches;
@@ -21,9 +21,18 @@ pub(crate) struct Replacements(AtomicU64);
 impl Replacements {
     /// Replaces segments in memory.
     pub(crate) fn replacing(&self, replace: impl FnOnce()) {
+        /// Readers wait for the second count, so it comes even when replacing panics.
+        struct Replaced<'a>(&'a AtomicU64);
+
+        impl Drop for Replaced<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+
         self.0.fetch_add(1, Ordering::AcqRel);
+        let _replaced = Replaced(&self.0);
         replace();
-        self.0.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Looks until nothing was replaced under the look. Each further look costs somebody a compacted segment.
@@ -32,6 +41,8 @@ impl Replacements {
             let before = self.0.load(Ordering::Acquire);
             if before.is_multiple_of(2) {
                 let found = look();
+                // No read of the look may come after this one.
+                atomic::fence(Ordering::Acquire);
                 if self.0.load(Ordering::Acquire) == before {
                     return found;
                 }
@@ -91,6 +102,15 @@ mod tests {
 
     const NOW_MS: i64 = 1_000;
     const ALL: ReadRange = ReadRange { offset: 0, max_bytes: 1 << 20, upper_bound: 2, at_least_one: true };
+
+    #[test]
+    fn readers_go_on_when_replacing_panics() {
+        let replacements = Replacements::default();
+        let panicked =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| replacements.replacing(|| panic!("planned"))));
+        assert!(panicked.is_err());
+        assert_eq!(replacements.undisturbed(|| 7), 7);
+    }
 
     struct NoLimit;
 

@@ -17,8 +17,8 @@ impl Image {
     /// Whether keys and values make sense is the proposer's to check: the config table is not known here.
     pub fn altered_configs(&self, alteration: &ConfigAlteration) -> Result<BTreeMap<String, String>, Refusal> {
         self.check_resource(&alteration.resource)?;
-        match &alteration.change {
-            ConfigChange::Replace(configs) => Ok(configs.clone()),
+        let configs = match &alteration.change {
+            ConfigChange::Replace(configs) => configs.clone(),
             ConfigChange::Update(operations) => {
                 let mut configs = self.configs(&alteration.resource).map_or_else(BTreeMap::new, |old| (**old).clone());
                 for (key, operation) in operations {
@@ -27,9 +27,11 @@ impl Image {
                         None => configs.remove(key),
                     };
                 }
-                Ok(configs)
+                configs
             }
-        }
+        };
+        self.check_room(&alteration.resource, &configs)?;
+        Ok(configs)
     }
 
     pub(super) fn alter_configs(&mut self, alteration: &ConfigAlteration) -> Result<(), Refusal> {
@@ -58,19 +60,24 @@ impl Image {
             ConfigResource::ClientMetrics(name) if name.is_empty() => {
                 Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Subscription name can't be empty"))
             }
-            ConfigResource::ClientMetrics(_)
-                if self.configs(resource).is_none() && self.client_metrics().count() >= CLIENT_METRICS_MAX =>
-            {
-                let message =
-                    format!("There are {CLIENT_METRICS_MAX} client metrics subscriptions already; delete others.");
-                Err(Refusal::new(ErrorCode::POLICY_VIOLATION, message))
-            }
             ConfigResource::Topic(_)
             | ConfigResource::Broker(_)
             | ConfigResource::DefaultBroker
             | ConfigResource::Group(_)
             | ConfigResource::ClientMetrics(_) => Ok(()),
         }
+    }
+
+    /// Only what would be one more subscription needs room: those there are can be changed, and any can be deleted.
+    fn check_room(&self, resource: &ConfigResource, configs: &BTreeMap<String, String>) -> Result<(), Refusal> {
+        let is_subscription = matches!(resource, ConfigResource::ClientMetrics(_));
+        let is_new = self.configs(resource).is_none() && !configs.is_empty();
+        if is_subscription && is_new && self.client_metrics().count() >= CLIENT_METRICS_MAX {
+            let message =
+                format!("There are {CLIENT_METRICS_MAX} client metrics subscriptions already; delete others.");
+            return Err(Refusal::new(ErrorCode::POLICY_VIOLATION, message));
+        }
+        Ok(())
     }
 }
 
