@@ -26,12 +26,18 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// The packages that are compiled on top of all others: half of the work.
 const UPPER: [&str; 2] = ["broker", "ottla"];
 
+/// How many commits it takes, about, until every plant was tried by the test command.
+const SHARES: usize = 3;
+
 /// A test binary: a package, and one of its integration tests or `lib`.
 type Target = (&'static str, &'static str);
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let (times, words) = times(args)?;
-    let wanted = wanted(words)?;
+    let wanted = match words {
+        [flag] if flag == "--of-commit" => of_commit(&commit()?),
+        words => wanted(words)?,
+    };
     let (root, scratch) = (paths::root(), paths::target().join("mutants"));
     let stale = stale(&root);
     if !stale.is_empty() {
@@ -83,7 +89,9 @@ fn times(args: &[String]) -> Result<(u32, &[String]), String> {
 /// The plants whose names begin with one of the words, or all, those of one test binary together.
 fn wanted(args: &[String]) -> Result<Vec<&'static Plant>, String> {
     if let Some(flag) = args.iter().find(|arg| arg.starts_with('-')) {
-        return Err(format!("mutants: unknown flag {flag}; usage: cargo xtask mutants [--times N] [NAME...]"));
+        return Err(format!(
+            "mutants: unknown flag {flag}; usage: cargo xtask mutants [--times N] [--of-commit | NAME...]"
+        ));
     }
     let is_wanted = |plant: &&Plant| args.is_empty() || args.iter().any(|word| plant.name.starts_with(word.as_str()));
     let mut found: Vec<&Plant> = plants::all().filter(is_wanted).collect();
@@ -92,6 +100,28 @@ fn wanted(args: &[String]) -> Result<Vec<&'static Plant>, String> {
     }
     found.sort_by_key(|plant| target_of(plant));
     Ok(found)
+}
+
+/// What the test command tries: all that could cost exactly-once, and of the others a share that the commit's name
+/// chooses, so that each has its turn and whoever tries a commit again tries the same. All of them take a third of the
+/// time that the test command has, and what they try, the tests' sharpness, seldom changes.
+fn of_commit(commit: &str) -> Vec<&'static Plant> {
+    let share = commit.bytes().fold(0, |sum, byte| sum + usize::from(byte)) % SHARES;
+    println!("plants of transactions, and share {share} of {SHARES} of the others, as {commit} says");
+    let others = plants::others().enumerate().filter(|(place, _)| place % SHARES == share).map(|(_, plant)| plant);
+    let mut found: Vec<&Plant> = plants::of_transactions().chain(others).collect();
+    found.sort_by_key(|plant| target_of(plant));
+    found
+}
+
+/// The name of the last commit.
+fn commit() -> Result<String, String> {
+    let answer = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(paths::root()).output();
+    let answer = answer.map_err(|e| format!("git: {e}"))?;
+    if !answer.status.success() {
+        return Err(format!("mutants: git rev-parse: {}", String::from_utf8_lossy(&answer.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
 }
 
 fn target_of(plant: &Plant) -> Target {
@@ -254,6 +284,16 @@ mod tests {
     fn plants_fit_the_code() {
         let stale = stale(&paths::root());
         assert!(stale.is_empty(), "{}", stale.join("\n"));
+    }
+
+    #[test]
+    fn every_plant_has_its_turn() {
+        let mut tried: Vec<&str> = ["a", "b", "c"].into_iter().flat_map(of_commit).map(|plant| plant.name).collect();
+        let of_transactions = plants::of_transactions().count();
+        assert_eq!(tried.len(), plants::all().count() + 2 * of_transactions);
+        tried.sort_unstable();
+        tried.dedup();
+        assert_eq!(tried.len(), plants::all().count());
     }
 
     #[test]
