@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use client::{Cluster, Isolation};
 use protocol::ErrorCode;
+use protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 
 use crate::broker_process::{BrokerProcess, DEADLINE};
 use crate::restart::create;
@@ -183,6 +184,48 @@ async fn a_commit_under_way_ends_one_way_or_the_other() {
             committed_become(&cluster, topic, partition, &visible).await;
         }
     }
+}
+
+/// A topic that goes while a transaction is open in it takes its records along. The transaction ends for the others, now
+/// and after a crash, and a new topic of the name has none of it.
+#[tokio::test]
+async fn a_deleted_topic_holds_no_transaction_up() {
+    let (mut broker, mut cluster) = start(&[]).await;
+    for (understanding, committed) in
+        [(Understanding::Old, true), (Understanding::New, true), (Understanding::New, false)]
+    {
+        let name = format!("{understanding:?}-{committed}");
+        let (gone, again) = (format!("gone-{name}"), format!("again-{name}"));
+        create(&cluster, &name, 1, &[]).await;
+        create(&cluster, &gone, 1, &[]).await;
+        create(&cluster, &again, 1, &[]).await;
+        let mut producer = Transactional::init(&cluster, &name, understanding, LONG_MS).await;
+        for topic in [&name, &gone, &again] {
+            assert_eq!(producer.send(topic, 0, &["1"]).await, ErrorCode::NONE);
+        }
+        delete(&cluster, &[&gone, &again]).await;
+        create(&cluster, &again, 1, &[]).await;
+        broker.crash();
+        broker = broker.restart();
+        cluster = connect(&broker).await;
+        producer = producer.reconnected(&cluster);
+        assert_eq!(producer.end(committed).await, ErrorCode::NONE, "{name}");
+        let first: &[&str] = if committed { &["1"] } else { &[] };
+        committed_become(&cluster, &name, 0, first).await;
+        assert!(read(&cluster, &again, 0, Isolation::ReadUncommitted).await.is_empty(), "{name}");
+
+        assert_eq!(producer.send(&name, 0, &["2"]).await, ErrorCode::NONE, "{name}");
+        assert_eq!(producer.end(true).await, ErrorCode::NONE, "{name}");
+        committed_become(&cluster, &name, 0, &[first, &["2"]].concat()).await;
+    }
+}
+
+async fn delete(cluster: &Cluster, names: &[&str]) {
+    let state = |name: &&str| DeleteTopicState { name: Some(name.to_string()), ..Default::default() };
+    let topics = names.iter().map(state).collect();
+    let request = DeleteTopicsRequest { topics, timeout_ms: 10_000, ..Default::default() };
+    let answer = cluster.any().await.unwrap().send(&request).await.unwrap();
+    assert!(answer.responses.iter().all(|topic| topic.error_code == ErrorCode::NONE), "{answer:?}");
 }
 
 /// Offsets in a transaction count when it commits, and what was committed before counts when it is aborted.
