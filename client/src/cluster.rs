@@ -167,11 +167,25 @@ impl Cluster {
         self.coordinator_of(transactional_id, TRANSACTIONS).await
     }
 
+    /// The id of that broker.
+    ///
+    /// # Errors
+    /// [`ClientError`], after retries.
+    pub async fn transaction_coordinator_id(&self, transactional_id: &str) -> Result<i32, ClientError> {
+        let mut retries = Retries::default();
+        loop {
+            match self.find_coordinator(transactional_id, TRANSACTIONS).await {
+                Ok((id, _)) => return Ok(id),
+                Err(failure) => retries.after(failure).await?,
+            }
+        }
+    }
+
     async fn coordinator_of(&self, key: &str, key_type: i8) -> Result<Arc<Connection>, ClientError> {
         let mut retries = Retries::default();
         loop {
             let connection = match self.find_coordinator(key, key_type).await {
-                Ok(address) => self.connection(&address, Lane::Main).await,
+                Ok((_, address)) => self.connection(&address, Lane::Main).await,
                 Err(failure) => Err(failure),
             };
             match connection {
@@ -187,7 +201,7 @@ impl Cluster {
         let mut retries = Retries::default();
         loop {
             let connection = match self.find_coordinator(group_id, GROUPS).await {
-                Ok(address) => Connection::connect(&address, &self.inner.client_id).await,
+                Ok((_, address)) => Connection::connect(&address, &self.inner.client_id).await,
                 Err(failure) => Err(failure),
             };
             match connection {
@@ -197,20 +211,20 @@ impl Cluster {
         }
     }
 
-    /// The address of the broker that coordinates it.
-    async fn find_coordinator(&self, key: &str, key_type: i8) -> Result<String, ClientError> {
+    /// The id and the address of the broker that coordinates it.
+    async fn find_coordinator(&self, key: &str, key_type: i8) -> Result<(i32, String), ClientError> {
         let request = FindCoordinatorRequest { key: key.into(), key_type, coordinator_keys: vec![key.into()] };
         let answer = self.any().await?.send(&request).await?;
-        let (code, message, host, port) = match answer.coordinators.into_iter().next() {
-            Some(found) => (found.error_code, found.error_message, found.host, found.port),
-            None => (answer.error_code, answer.error_message, answer.host, answer.port),
+        let (code, message, id, host, port) = match answer.coordinators.into_iter().next() {
+            Some(found) => (found.error_code, found.error_message, found.node_id, found.host, found.port),
+            None => (answer.error_code, answer.error_message, answer.node_id, answer.host, answer.port),
         };
         ClientError::check(
             format!("the coordinator of {} {key}", if key_type == GROUPS { "group" } else { "transactional id" }),
             code,
             message,
         )?;
-        Ok(join_address(&host, port))
+        Ok((id, join_address(&host, port)))
     }
 
     /// The topics of `names`, or all; each with its error if it has one.

@@ -34,4 +34,5 @@ pub use metadata::{PartitionMetadata, TopicMetadata, TopicPartition};
 pub use offsets::{StartOffset, list_offsets};
 pub use partitioner::partition_for_key;
 pub use producer::{Acks, OutgoingRecord, Producer, Written};
+pub use retry::Retries;
 pub use transactional::TransactionalProducer;

@@ -11,7 +11,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often something failed in a row.
 #[derive(Debug, Default)]
-pub(crate) struct Retries {
+pub struct Retries {
     failures: u32,
 }
 
@@ -25,7 +25,7 @@ impl Retries {
     ///
     /// # Errors
     /// The failure itself, when it is not retriable or the last of too many.
-    pub(crate) async fn after(&mut self, failure: ClientError) -> Result<(), ClientError> {
+    pub async fn after(&mut self, failure: ClientError) -> Result<(), ClientError> {
         if !failure.is_retriable() {
             return Err(failure);
         }
