@@ -14,6 +14,7 @@ mod normal;
 mod process;
 mod real;
 mod script;
+mod transactions;
 mod verifiable;
 
 use std::io::{Read, Write};
@@ -134,6 +135,11 @@ fn play(mut run: impl FnMut(&Step<'_>, &[String]) -> Said) -> Vec<(String, Said)
         let step = Step::of(line);
         if step.tool == "members" {
             members = Some(Members::start(&broker.address));
+            continue;
+        }
+        if step.tool == "transaction" {
+            let (id, topic) = step.arguments.split_once(' ').unwrap();
+            transactions::leave_open(&broker.address, id, topic);
             continue;
         }
         let arguments = step.arguments.replace("TMP", directory);

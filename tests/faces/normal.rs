@@ -25,6 +25,9 @@ const MADE_ANEW: [&str; 10] = [
     "\"directoryId\": ",
     "\"log_dirs\":[\"/",
 ];
+/// Columns of tables about transactions that are made anew as well.
+const COLUMNS_MADE_ANEW: [&str; 4] =
+    ["ProducerId", "LastTimestamp", "CurrentTransactionStartTimeMs", "TransactionDurationMs"];
 /// How usage errors of tools with sub-commands begin; the usage itself is ours to word.
 const USAGE: [&str; 3] = ["usage: ", "error: ", "Command line error: "];
 /// What a line begins with when all that follows is the cluster's own.
@@ -51,6 +54,9 @@ pub(crate) fn of(step: &Step<'_>, said: &Said) -> Normal {
     }
     if step.arguments.contains("--replication") {
         out.iter_mut().filter(|line| line.ends_with("Leader\t")).for_each(|line| *line = replica(line));
+    }
+    if step.tool == "transactions" {
+        out = producers(&out);
     }
     if step.is_unordered {
         out.sort_unstable();
@@ -84,9 +90,26 @@ fn replica(line: &str) -> String {
     line.split('\t').enumerate().map(cell).collect::<Vec<_>>().join("\t")
 }
 
+/// What of a table about transactions is alike in two clusters: widths, and whether there is a number.
+fn producers(table: &[String]) -> Vec<String> {
+    let columns: Vec<&str> =
+        table.first().map(|line| line.split('\t').map(str::trim_end).collect()).unwrap_or_default();
+    let cell = |(place, cell): (usize, &str)| match columns.get(place) {
+        Some(column) if COLUMNS_MADE_ANEW.contains(column) && cell.trim_end().parse::<i64>().is_ok() => {
+            format!("<{} wide>", cell.len())
+        }
+        _ => cell.to_owned(),
+    };
+    let line = |line: &String| line.split('\t').enumerate().map(cell).collect::<Vec<_>>().join("\t");
+    table.iter().map(line).collect()
+}
+
 fn line(text: &str) -> String {
     if let Some(own) = OWN.iter().find(|own| text.starts_with(**own)) {
         return format!("{own}*");
+    }
+    if let Some((what, _why)) = text.split_once(": ").filter(|(what, _)| what.starts_with("Failed to ")) {
+        return format!("{what}: *");
     }
     // What a Java program dies of.
     let text = text.trim_start_matches("org.apache.kafka.common.KafkaException: ");

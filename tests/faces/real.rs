@@ -24,6 +24,7 @@ const CLASSES: &[(&str, &str)] = &[
     ("reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
     ("storage", "kafka.tools.StorageTool"),
     ("topics", "org.apache.kafka.tools.TopicCommand"),
+    ("transactions", "org.apache.kafka.tools.TransactionsCommand"),
 ];
 
 /// The JVM. It ends with its standard input.

@@ -13,6 +13,7 @@ pub(crate) mod quotas;
 pub(crate) mod reassignments;
 pub(crate) mod records;
 pub(crate) mod topics;
+pub(crate) mod transactions;
 
 /// How long the broker may take to create or delete, ms.
 const TIMEOUT_MS: i32 = 20_000;

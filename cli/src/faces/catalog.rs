@@ -3,7 +3,7 @@
 use super::{
     Face, Work, broker_api_versions, client_metrics, cluster, configs, console_consumer, console_producer,
     consumer_groups, consumer_perf_test, cub, delete_records, dump_log, features, get_offsets, groups, leader_election,
-    log_dirs, metadata_quorum, producer_perf_test, reassign_partitions, server_start, storage, topics,
+    log_dirs, metadata_quorum, producer_perf_test, reassign_partitions, server_start, storage, topics, transactions,
     verifiable_consumer, verifiable_producer,
 };
 
@@ -193,7 +193,12 @@ pub(crate) static FACES: &[Face] = &[
         flags: topics::FLAGS,
         work: Work::Online(|parsed| Box::pin(topics::run(parsed))),
     },
-    absent("kafka-transactions", "there are no transactions yet"),
+    Face {
+        name: "kafka-transactions",
+        purpose: "list and describe transactions, find those that hang, and abort them",
+        flags: transactions::FLAGS,
+        work: Work::Online(|parsed| Box::pin(transactions::run(parsed))),
+    },
     Face {
         name: "kafka-verifiable-consumer",
         purpose: "read as a member of a group, and say everything that happens in JSON",

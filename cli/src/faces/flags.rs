@@ -137,6 +137,11 @@ impl Parsed {
         self.found.iter().any(|(found, _)| *found == name)
     }
 
+    /// The first flag that is none of these, for tools whose sub-commands have flags of their own.
+    pub(crate) fn other_than(&self, known: &[&str]) -> Option<&'static str> {
+        self.found.iter().map(|(found, _)| *found).find(|found| !known.contains(found))
+    }
+
     /// The one value of a flag.
     ///
     /// # Errors
@@ -262,6 +267,8 @@ mod tests {
         assert_eq!(parse("--state Empty").unwrap().value("state").unwrap(), Some("Empty"));
         let parsed = parse("--producer-props a=1 b=2 --topic t").unwrap();
         assert_eq!(parsed.values("producer-props").collect::<Vec<_>>(), ["a=1", "b=2"]);
+        assert_eq!(parsed.other_than(&["topic"]), Some("producer-props"));
+        assert_eq!(parsed.other_than(&["topic", "producer-props"]), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use protocol::Uuid;
 
 use super::flags::{Flag, Parsed, switch, value};
+use super::table::table;
 use super::{BOOTSTRAP_CONTROLLER, cluster_endpoint, of_cluster, sub_command};
 use crate::admin::quorum::{self, Described, ReplicaState};
 use crate::clock::now_ms;
@@ -138,17 +139,6 @@ async fn replication(parsed: &Parsed) -> Result<String, Failure> {
     Ok(table(&rows))
 }
 
-/// Columns as wide as their widest cell, a tab behind each.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}\t"));
-        cells.chain(std::iter::once("\n".to_string())).collect::<String>()
-    };
-    rows.iter().map(line).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,11 +157,5 @@ mod tests {
             r#"[{"id": 1, "directoryId": "AQEBAQEBAQEBAQEBAQEBAQ"}, {"id": 2, "endpoints": ["CONTROLLER://c:9093"]}]"#;
         assert_eq!(shown, expected);
         assert_eq!(members(&quorum, &[]), "[]");
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_they_must_be() {
-        let rows = [["Id", "Lag"], ["10000", "0"]].map(|row| row.map(str::to_owned));
-        assert_eq!(table(&rows), "Id   \tLag\t\n10000\t0  \t\n");
     }
 }

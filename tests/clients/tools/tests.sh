@@ -374,6 +374,80 @@ test_verifiable_producer_and_consumer() {
   prints ".*\"name\":\"offsets_committed\",.*\"offset\":50.*\"success\":true.*"
 }
 
+# leave_open TOPIC ID: a producer that keeps a transaction open, whose process is in $producer; out tells of the transaction.
+leave_open() {
+  local tries=0
+  "$xtask" oracle tool producer-perf-test --topic "$1" --num-records 100000 --record-size 10 --throughput 20 \
+    --transactional-id "$2" --transaction-duration-ms 600000 --reporting-interval 60000 \
+    --bootstrap-server "$broker" --command-property linger.ms=0 >producer.log 2>&1 &
+  producer=$!
+  until tool transactions describe --transactional-id "$2" 2>/dev/null >described && grep -q "$1-0" out; do
+    tries=$((tries + 1))
+    [ $tries -lt 30 ] || { echo "no transaction"; cat described producer.log; return 1; }
+    sleep 0.2
+  done
+  tool transactions describe --transactional-id "$2"
+}
+
+stop_producer() {
+  pkill -KILL -P "$producer" || true
+  wait "$producer" 2>/dev/null || true
+}
+
+test_transactions() {
+  local topic id producer
+  topic=$(fresh transactions) id=$(fresh id)
+  create "$topic" 1
+  leave_open "$topic" "$id"
+  stop_producer
+  prints "CoordinatorId *${tab}TransactionalId *${tab}ProducerId *${tab}ProducerEpoch *${tab}TransactionState *${tab}TransactionTimeoutMs *${tab}CurrentTransactionStartTimeMs *${tab}TransactionDurationMs *${tab}TopicPartitions *${tab}"
+  prints "[0-9]+ *${tab}$id *${tab}[0-9]+ *${tab}[0-9]+ *${tab}Ongoing *${tab}[0-9]+ *${tab}[0-9]{13} *${tab}[0-9]+ *${tab}$topic-0 *${tab}"
+  tool transactions list
+  prints "$id *${tab}[0-9]+ *${tab}[0-9]+ *${tab}Ongoing *${tab}"
+  tool transactions list --transactional-id-pattern "${id%?}."
+  equals 2 "$(wc -l <out)"
+  tool transactions list --transactional-id-pattern "x$id"
+  equals 1 "$(wc -l <out)"
+  tool transactions list --duration-filter 600000
+  prints_no "$id"
+  refused transactions describe --transactional-id "$(fresh absent)"
+  logs "^Failed to describe transaction state of transactional-id \`absent-[0-9a-f]+\`: .*could not be found"
+  tool transactions describe-producers --topic "$topic" --partition 0
+  prints "ProducerId *${tab}ProducerEpoch *${tab}LatestCoordinatorEpoch *${tab}LastSequence *${tab}LastTimestamp *${tab}CurrentTransactionStartOffset *${tab}"
+  prints "[0-9]+ *${tab}[0-9]+ *${tab}-?[0-9]+ *${tab}[0-9]+ *${tab}[0-9]{13} *${tab}0 *${tab}"
+  tool transactions find-hanging --topic "$topic" --max-transaction-timeout 0
+  equals 1 "$(wc -l <out)"
+  refused transactions abort --topic "$topic" --partition 0 --start-offset 7777
+  logs "^Could not find any open transactions starting at offset 7777 on partition $topic-0"
+  tool transactions abort --topic "$topic" --partition 0 --start-offset 0
+  equals "" "$(cat out)"
+  tool transactions describe-producers --topic "$topic" --partition 0
+  prints "[0-9]+ *${tab}.*${tab}None *${tab}"
+  echo a:after | produce "$topic"
+  tool console-consumer --topic "$topic" --from-beginning --max-messages 1 --isolation-level read_committed
+  equals after "$(cat out)"
+}
+
+test_transactions_are_aborted_by_producer_and_by_id() {
+  local topic id producer producer_id epoch
+  topic=$(fresh transactions) id=$(fresh id)
+  create "$topic" 1
+  leave_open "$topic" "$id"
+  stop_producer
+  tool transactions describe-producers --topic "$topic" --partition 0
+  producer_id=$(awk -F "[ $tab]+" 'NR == 2 {print $1}' out)
+  epoch=$(awk -F "[ $tab]+" 'NR == 2 {print $2}' out)
+  refused transactions abort --topic "$topic" --partition 0 --producer-id "$producer_id" --producer-epoch "$epoch"
+  logs "^Missing required argument --coordinator-epoch"
+  tool transactions abort --topic "$topic" --partition 0 --producer-id "$producer_id" --producer-epoch "$epoch" \
+    --coordinator-epoch 0
+  tool transactions describe-producers --topic "$topic" --partition 0
+  prints "$producer_id *${tab}.*${tab}None *${tab}"
+  tool transactions forceTerminateTransaction --transactionalId "$id"
+  tool transactions describe --transactional-id "$id"
+  prints "[0-9]+ *${tab}$id *${tab}[0-9]+ *${tab}[0-9]+ *${tab}Empty *${tab}[0-9]+ *${tab}None *${tab}None *${tab} *${tab}"
+}
+
 test_cluster_id() {
   timeout 60 "$xtask" oracle tool cluster cluster-id --bootstrap-server "$broker" >out 2>err
   prints "Cluster ID: [A-Za-z0-9_-]{22}"
