@@ -89,7 +89,7 @@ func TestDeletedTopicLeavesTheOthersWaiting(t *testing.T) {
 
 	var count fetches
 	consumer := dial(t, kgo.ConsumeTopics(kept, gone), kgo.FetchMaxWait(wait), kgo.WithHooks(&count))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	records := []*kgo.Record{{Topic: kept, Value: []byte("1")}, {Topic: gone, Value: []byte("1")}}
 	if err := admin.ProduceSync(ctx, records...).FirstErr(); err != nil {

@@ -17,7 +17,13 @@ let expected = []
 const logCreator = () => ({ namespace, label, log }) => {
   logged.push(`${label} ${namespace}: ${log.message} ${log.error || ''}`)
 }
-const kafka = new Kafka({ clientId: 'kafkajs-suite', brokers: [process.env.BROKER], logLevel: logLevel.WARN, logCreator })
+const kafka = new Kafka({
+  clientId: 'kafkajs-suite',
+  brokers: [process.env.BROKER],
+  connectionTimeout: PATIENCE_MS, // a second, if it is not said
+  logLevel: logLevel.WARN,
+  logCreator
+})
 
 const fresh = prefix => `${prefix}-${randomBytes(4).toString('hex')}`
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))

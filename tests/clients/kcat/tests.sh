@@ -24,10 +24,16 @@ contains() {
   esac
 }
 
+# Lines that only look like trouble; a test that knows why they come says so here.
+harmless='^$'
+
 # librdkafka's own lines carry a syslog level, 5 is a notice; kcat's own begin with "% ". Tests that provoke an error
 # keep it in a file that is not called log.*.
 no_trouble() {
-  if grep -HE '^%[0-5]\||ERROR|Delivery failed|Broker: |terminat' log.* 2>/dev/null; then
+  local found
+  found=$(grep -HE '^%[0-5]\||ERROR|Delivery failed|Broker: |terminat' log.* 2>/dev/null | grep -vE "$harmless") || true
+  if [ -n "$found" ]; then
+    echo "$found"
     echo "the client's log tells of trouble"
     return 1
   fi
@@ -56,7 +62,7 @@ until_true() {
 
 has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
-read_all() { kc "$1" -C -t "$2" -o beginning -e -q -f '%k=%s\n'; }
+read_until=(-e) # the end that there is now
 
 round_trip() { # CODEC [kcat arguments...]
   local codec=$1 topic
@@ -64,7 +70,7 @@ round_trip() { # CODEC [kcat arguments...]
   topic=$(fresh "codec-$codec")
   seq 500 | sed 's/\(.*\)/key-\1:value \1 of the same old words/' >in
   kc produce -P -t "$topic" -K: -z "$codec" -X linger.ms=50 "$@" <in
-  equals "$(sed 's/:/=/' in)" "$(read_all consume "$topic")" "$codec"
+  equals "$(sed 's/:/=/' in)" "$(kc consume -C -t "$topic" -o beginning "${read_until[@]}" -q -f '%k=%s\n')" "$codec"
 }
 
 test_codec_none() { round_trip none; }
@@ -72,7 +78,10 @@ test_codec_gzip() { round_trip gzip; }
 test_codec_snappy() { round_trip snappy; }
 test_codec_lz4() { round_trip lz4; }
 test_codec_zstd() { round_trip zstd; }
-test_acks_0() { round_trip none -X acks=0 -X linger.ms=0; }
+test_acks_0() {
+  read_until=(-c 500) # the client has ended before the broker has them
+  round_trip none -X acks=0 -X linger.ms=0
+}
 test_acks_1() { round_trip none -X acks=1; }
 test_idempotent_producer() { round_trip lz4 -X enable.idempotence=true; }
 test_crc_checked_by_the_client() {
@@ -133,7 +142,7 @@ test_message_too_large_is_refused() {
   local topic
   topic=$(fresh refused)
   head -c 1500000 /dev/zero | tr '\0' x >in
-  if timeout 40 kcat -b "$broker" -P -t "$topic" -X message.max.bytes=2000000 in 2>refusal; then
+  if timeout 40 kcat -b "$broker" -m 20 -P -t "$topic" -X message.max.bytes=2000000 in 2>refusal; then
     echo "it was accepted"
     return 1
   fi
@@ -154,8 +163,8 @@ test_offset_out_of_range() {
   local topic
   topic=$(fresh range)
   seq 0 9 | kc produce -P -t "$topic"
-  equals "$(seq 0 9)" "$(timeout 40 kcat -b "$broker" -C -t "$topic" -p 0 -o 5000 -e -q -X auto.offset.reset=earliest 2>expected)"
-  if timeout 40 kcat -b "$broker" -C -t "$topic" -p 0 -o 5000 -e -q -X auto.offset.reset=error 2>refusal; then
+  equals "$(seq 0 9)" "$(timeout 40 kcat -b "$broker" -m 20 -C -t "$topic" -p 0 -o 5000 -e -q -X auto.offset.reset=earliest 2>expected)"
+  if timeout 40 kcat -b "$broker" -m 20 -C -t "$topic" -p 0 -o 5000 -e -q -X auto.offset.reset=error 2>refusal; then
     echo "it was accepted"
     return 1
   fi
@@ -220,7 +229,7 @@ test_consumer_waits_for_records() {
   local topic
   topic=$(fresh live)
   echo first | kc produce -P -t "$topic"
-  timeout 40 kcat -b "$broker" -C -t "$topic" -o beginning -u -q >out 2>log.live &
+  timeout 40 kcat -b "$broker" -m 20 -C -t "$topic" -o beginning -u -q >out 2>log.live &
   until_true 20 has_lines out 1
   echo second | kc produce -P -t "$topic"
   until_true 20 has_lines out 2
@@ -232,7 +241,7 @@ second" "$(cat out)"
 extra=()
 member() {
   : >"out.$1"
-  kcat -b "$broker" -u -X auto.offset.reset=earliest -X session.timeout.ms=6000 -X heartbeat.interval.ms=500 \
+  kcat -b "$broker" -u -X auto.offset.reset=earliest -X session.timeout.ms=45000 -X heartbeat.interval.ms=500 \
     -X partition.assignment.strategy="${strategy:-range}" "${extra[@]}" -f '%p %s\n' -G "${@:2}" >"out.$1" 2>"log.$1" &
 }
 
@@ -303,6 +312,8 @@ test_static_member_returns() {
 
 test_transaction() {
   local topic
+  # The markers of the first are written behind the answer to it; who comes before them is asked to come again.
+  harmless='\|GETPID\|.*another concurrent operation on the same transaction'
   topic=$(fresh transaction)
   seq 10 | kc produce -P -t "$topic" -X transactional.id="$topic"
   seq 11 20 | kc produce -P -t "$topic" -X transactional.id="$topic"
@@ -356,7 +367,8 @@ test_legacy_group_resumes() {
   local topic group
   topic=$(fresh resume) group=$(fresh group)
   seq 0 9 | kc produce -P -t "$topic"
-  extra=(-X api.version.request=false -X broker.version.fallback=0.9.0.1)
+  # Before 0.10.1 the session is the longest time between two polls, and the client says so where the two differ.
+  extra=(-X api.version.request=false -X broker.version.fallback=0.9.0.1 -X max.poll.interval.ms=45000)
   member first "$group" "$topic"
   until_true 30 has_lines out.first 10
   quit $!

@@ -36,7 +36,7 @@ final class Program implements AutoCloseable {
     int stop() throws InterruptedException {
         checkAlive();
         process.destroy();
-        if (!process.waitFor(20, TimeUnit.SECONDS)) {
+        if (!process.waitFor(60, TimeUnit.SECONDS)) {
             throw new AssertionError("did not end, see " + log);
         }
         return process.exitValue();

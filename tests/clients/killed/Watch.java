@@ -3,7 +3,7 @@ import java.util.concurrent.TimeUnit;
 
 /** Waits for things to happen, tells when they did, and has the broker killed by whoever started this program. */
 final class Watch {
-    private static final long PATIENCE_MS = 45000;
+    private static final long PATIENCE_MS = 120000;
     private static final long BEGAN = System.nanoTime();
 
     interface Condition {

@@ -12,6 +12,8 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.structs import OffsetAndMetadata
 
 BROKER = os.environ["BROKER"]
+# Two seconds to find out what the broker is, if it is not said.
+CONNECTION = {"bootstrap_servers": BROKER, "api_version_auto_timeout_ms": 30000}
 CODECS = [None, "gzip", "snappy", "lz4"]
 PATIENCE_S = 20
 TIMESTAMP_MS = 1_600_000_000_000
@@ -25,9 +27,9 @@ def fresh(prefix):
     return f"{prefix}-{random.getrandbits(40):010x}"
 
 
-def take(reader, count, patience_s=PATIENCE_S):
+def take(reader, count):
     """The next messages, exactly so many."""
-    found, deadline = [], time.monotonic() + patience_s
+    found, deadline = [], time.monotonic() + PATIENCE_S
     while len(found) < count and time.monotonic() < deadline:
         for messages in reader.poll(timeout_ms=100, max_records=count - len(found)).values():
             found += messages
@@ -44,7 +46,7 @@ class Old:
     has_groups = True
 
     def setUp(self):
-        self.admin = self.opened(KafkaAdminClient(bootstrap_servers=BROKER))
+        self.admin = self.opened(KafkaAdminClient(**CONNECTION))
 
     def opened(self, made):
         self.addCleanup(made.close)
@@ -58,11 +60,11 @@ class Old:
         return name
 
     def producer(self, version, **settings):
-        return self.opened(KafkaProducer(bootstrap_servers=BROKER, api_version=version, linger_ms=20, **settings))
+        return self.opened(KafkaProducer(**CONNECTION, api_version=version, linger_ms=20, **settings))
 
     def reader(self, topic, version, **settings):
         defaults = {"auto_offset_reset": "earliest", "fetch_max_wait_ms": 100, "enable_auto_commit": False}
-        return self.opened(KafkaConsumer(topic, bootstrap_servers=BROKER, api_version=version, **{**defaults, **settings}))
+        return self.opened(KafkaConsumer(topic, **CONNECTION, api_version=version, **{**defaults, **settings}))
 
     def send(self, topic, version, count=50, headers=None, **settings):
         producer = self.producer(version, **settings)
@@ -134,7 +136,7 @@ class Old:
             with self.subTest(codec=codec):
                 topic = self.topic()
                 sent = self.send(topic, None, compression_type=codec)
-                reader = self.opened(KafkaConsumer(bootstrap_servers=BROKER, api_version=self.version))
+                reader = self.opened(KafkaConsumer(**CONNECTION, api_version=self.version))
                 reader.assign([TopicPartition(topic, 0)])
                 reader.seek(TopicPartition(topic, 0), 30)
                 found = [(message.offset, message.key, message.value) for message in take(reader, len(sent) - 30)]
@@ -157,7 +159,7 @@ class Old:
         topic = self.topic()
         self.send(topic, None, compression_type="zstd")
         with self.assertRaises(Exception) as raised:
-            take(self.reader(topic, self.version), 1, patience_s=5)
+            take(self.reader(topic, self.version), 1)
         self.assertNotIsInstance(raised.exception, AssertionError)
 
     def test_offsets_are_kept(self):
@@ -179,12 +181,12 @@ class Old:
 
     def test_what_comes_while_a_consumer_waits(self):
         topic = self.topic()
-        reader = self.reader(topic, self.version, fetch_max_wait_ms=5000)
+        reader = self.reader(topic, self.version, fetch_max_wait_ms=20000)
         self.assertEqual({}, reader.poll(timeout_ms=200))
         self.send(topic, None, count=1)
         begun = time.monotonic()
         take(reader, 1)
-        self.assertLess(time.monotonic() - begun, 3)
+        self.assertLess(time.monotonic() - begun, 15)
 
     def test_two_members_share(self):
         if not self.has_groups:

@@ -1,4 +1,4 @@
-import java.net.ConnectException;
+import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -38,7 +38,7 @@ final class Rest {
         HttpResponse<String> answer;
         try {
             answer = client.send(request.build(), HttpResponse.BodyHandlers.ofString());
-        } catch (ConnectException notYet) {
+        } catch (IOException notYet) {
             return null;
         }
         int status = answer.statusCode();
