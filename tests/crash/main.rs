@@ -29,6 +29,7 @@ mod transactions;
 mod value;
 mod world;
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -52,27 +53,34 @@ fn killed_again_and_again() {
     let seed = number("OTTLA_SEED");
     let cycles = number("OTTLA_CYCLES").unwrap_or(if seed.is_some() { CYCLES_PER_WORLD } else { CYCLES });
     let (worlds, seed) = (cycles.div_ceil(CYCLES_PER_WORLD), seed.unwrap_or(FIRST_SEED));
-    let (begun, next, done) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
+    let (begun, done) = (Instant::now(), AtomicU64::new(0));
     let total = Mutex::new(Tally::default());
-    std::thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(|| {
-                loop {
-                    let world = next.fetch_add(1, Ordering::Relaxed);
-                    if world >= worlds {
-                        return;
-                    }
-                    let tally = run(seed + world);
-                    total.lock().unwrap().add(&tally);
-                    let done = done.fetch_add(CYCLES_PER_WORLD, Ordering::Relaxed) + CYCLES_PER_WORLD;
-                    eprintln!("{done} of {} kills after {:.0?}", worlds * CYCLES_PER_WORLD, begun.elapsed());
-                }
-            });
-        }
+    in_lanes(LANES, seed..seed + worlds, run, |tally| {
+        total.lock().unwrap().add(&tally);
+        let done = done.fetch_add(CYCLES_PER_WORLD, Ordering::Relaxed) + CYCLES_PER_WORLD;
+        eprintln!("{done} of {} kills after {:.0?}", worlds * CYCLES_PER_WORLD, begun.elapsed());
     });
     let total = total.into_inner().unwrap();
     eprintln!("{total:?}");
     total.was_worth_it(worlds);
+}
+
+/// Lives through the worlds of these seeds, so many at once; `ended` hears of each.
+fn in_lanes<T>(lanes: usize, seeds: Range<u64>, live: impl Fn(u64) -> T + Sync, ended: impl Fn(T) + Sync) {
+    let next = AtomicU64::new(seeds.start);
+    std::thread::scope(|scope| {
+        for _ in 0..lanes {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    ended(live(seed));
+                }
+            });
+        }
+    });
 }
 
 fn run(seed: u64) -> Tally {

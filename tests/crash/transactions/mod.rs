@@ -19,10 +19,9 @@ mod watchers;
 mod world;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::{FIRST_SEED, number};
+use crate::{FIRST_SEED, in_lanes, number};
 use tally::Tally;
 
 /// Kills in the ordinary run.
@@ -37,23 +36,12 @@ fn exactly_once_through_every_kill() {
     let seed = number("OTTLA_SEED");
     let kills = number("OTTLA_CYCLES").unwrap_or(if seed.is_some() { KILLS_PER_WORLD } else { KILLS });
     let (worlds, seed) = (kills.div_ceil(KILLS_PER_WORLD), seed.unwrap_or(FIRST_SEED));
-    let (begun, next) = (Instant::now(), AtomicU64::new(0));
+    let begun = Instant::now();
     let total = Mutex::new(Tally::default());
-    std::thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(|| {
-                loop {
-                    let world = next.fetch_add(1, Ordering::Relaxed);
-                    if world >= worlds {
-                        return;
-                    }
-                    let tally = run(seed + world);
-                    let mut total = total.lock().unwrap();
-                    total.add(&tally);
-                    eprintln!("{} of {} kills after {:.0?}", total.kills(), kills, begun.elapsed());
-                }
-            });
-        }
+    in_lanes(LANES, seed..seed + worlds, run, |tally| {
+        let mut total = total.lock().unwrap();
+        total.add(&tally);
+        eprintln!("{} of {} kills after {:.0?}", total.kills(), kills, begun.elapsed());
     });
     let total = total.into_inner().unwrap();
     eprintln!("{total:?}");
